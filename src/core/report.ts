@@ -1,0 +1,34 @@
+import type { ProbeReport } from './probe.ts';
+import type { Change, ResourceId } from './resource.ts';
+
+export type RunStatus = 'ok' | 'changed' | 'drift' | 'failed' | 'unreachable';
+export type TaskStatus = 'ok' | 'changed' | 'drift' | 'failed' | 'skipped' | 'rolled-back';
+
+/** One resource of one task on one host. */
+export interface TaskReport {
+  readonly name: string;
+  readonly resource: ResourceId;
+  readonly status: TaskStatus;
+  readonly changes: readonly Change[];
+  /** Why it failed or was rolled back, with what to do; null otherwise. */
+  readonly error: string | null;
+}
+
+export interface HostReport {
+  readonly status: RunStatus;
+  readonly error: string | null;
+  readonly tasks: readonly TaskReport[];
+}
+
+/** The document that `--format json` prints. Fields may be added; none is renamed or removed without version 2. */
+export interface Report {
+  readonly version: 1;
+  readonly command: string;
+  readonly status: RunStatus;
+  readonly exitCode: number;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly hosts: Readonly<Record<string, HostReport>>;
+  readonly probe: ProbeReport | null;
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: new URL('..', import.meta.url).pathname,
+  test: {
+    include: ['test/**/*.test.ts'],
+    mockReset: true,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
