@@ -1,0 +1,97 @@
+import { isUtf8 } from 'node:buffer';
+import { HostError } from '../core/errors.ts';
+import type { Argv, FileState, Observations, Read, RunResult } from '../core/resource.ts';
+import { decodeFields, encodeFields } from './wire.ts';
+
+/** Seconds that a command of a read may take on a node. */
+const READ_TIMEOUT_S = 10;
+
+/** One name for equal reads, so that a question that many resources ask is put once. */
+export function readKey(read: Read): string {
+  if (read.read === 'run') return JSON.stringify(['run', ...read.argv]);
+  return JSON.stringify(read.read === 'dir' ? ['dir', read.path, read.suffix] : ['file', read.path]);
+}
+
+/** The reads without repetitions, in order. */
+export function uniqueReads(reads: readonly Read[]): Read[] {
+  return [...new Map(reads.map((read) => [readKey(read), read])).values()];
+}
+
+/** A read as the agent wants it. */
+export function encodeRead(read: Read): Buffer {
+  if (read.read === 'run') return encodeFields(['run', READ_TIMEOUT_S, ...read.argv]);
+  return encodeFields(read.read === 'dir' ? ['dir', read.path, read.suffix] : ['file', read.path]);
+}
+
+/**
+ * Gives the answers of a node to those who asked.
+ * @param answers the agent's answers, in the order of `reads`
+ */
+export function observationsOf(reads: readonly Read[], answers: readonly Buffer[]): Observations {
+  const found = new Map(reads.map((read, index) => [readKey(read), answers[index]]));
+  function answerTo(read: Read): { kind: string; fields: Buffer[] } {
+    const answer = found.get(readKey(read));
+    if (answer === undefined) throw new Error(`not read: ${readKey(read)}`);
+    const [kind, ...fields] = decodeFields(answer);
+    return { kind: text(kind), fields };
+  }
+  return {
+    file(path) {
+      const { kind, fields } = answerTo({ read: 'file', path });
+      if (kind === 'none') return null;
+      if (kind === 'error') throw readError(path, fields);
+      return fileState(fields);
+    },
+    dir(path, suffix) {
+      const { kind, fields } = answerTo({ read: 'dir', path, suffix });
+      if (kind === 'none') return null;
+      if (kind === 'error') throw readError(path, fields);
+      return fields.map((field) => fileState(decodeFields(field)));
+    },
+    run(argv) {
+      const { fields } = answerTo({ read: 'run', argv });
+      return runResult(argv, fields);
+    },
+  };
+}
+
+function readError(path: string, fields: readonly Buffer[]): HostError {
+  const isRight = text(fields[1]) === 'EACCES' || text(fields[1]) === 'EPERM';
+  return new HostError(`can't read ${path}: ${text(fields[0])}`, isRight ? { hint: 'become root with -b' } : {});
+}
+
+function fileState(fields: readonly Buffer[]): FileState {
+  const bytes = fields[1] ?? Buffer.alloc(0);
+  const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
+  const link = text(fields[5]);
+  return {
+    path: text(fields[0]),
+    text: bytes.toString(encoding),
+    encoding,
+    mode: Number(text(fields[2])),
+    uid: Number(text(fields[3])),
+    gid: Number(text(fields[4])),
+    target: link === '' ? null : link.slice(1),
+  };
+}
+
+/**
+ * The end of a program as the agent told it: code, signal, stdout, stderr, problem.
+ * @throws HostError where it had to be stopped (time, amount of output) or could not be started
+ */
+export function runResult(argv: Argv, fields: readonly Buffer[]): RunResult {
+  const problem = text(fields[4]);
+  if (problem !== '') throw new HostError(`"${argv.join(' ')}" ${problem}`);
+  const code = text(fields[0]);
+  return {
+    argv,
+    code: code === '' ? null : Number(code),
+    signal: text(fields[1]) || null,
+    stdout: text(fields[2]),
+    stderr: text(fields[3]),
+  };
+}
+
+function text(field: Buffer | undefined): string {
+  return field?.toString('utf8') ?? '';
+}

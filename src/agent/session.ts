@@ -1,0 +1,246 @@
+import type { Link, RemoteProcess } from '../core/connection.ts';
+import { HostError, UnreachableError } from '../core/errors.ts';
+import type { Argv, FileState, Observations, Read, RunResult } from '../core/resource.ts';
+import type { Facts } from '../core/task.ts';
+import { agentSource } from '../paths.ts';
+import { encodeRead, observationsOf, runResult, uniqueReads } from './observations.ts';
+import { decodeFields, encodeMessage, type Field, MessageReader } from './wire.ts';
+
+/** Reads exactly as many bytes as its argument says, then becomes what it read: perl's own buffering would eat requests. */
+const BOOTSTRAP =
+  'my$n=shift;my$s="";while(length$s<$n){sysread(STDIN,$s,$n-length$s,length$s)||exit 1}eval$s;print STDERR $@;exit 1';
+
+/** Milliseconds beyond its own time limit after which a silent agent counts as lost. */
+const GRACE_MS = 5_000;
+
+export interface SessionOptions {
+  /** Milliseconds that a step on a node may take. Default 60,000. */
+  readonly commandTimeoutMs?: number;
+}
+
+interface Pending {
+  readonly verb: string;
+  resolve(fields: Buffer[]): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+/** The agent on one host: one program for the whole run, asked over its standard input. */
+export class AgentSession {
+  readonly host: string;
+  readonly #process: RemoteProcess;
+  readonly #pending = new Map<number, Pending>();
+  readonly #reader = new MessageReader();
+  readonly #commandTimeoutMs: number;
+  readonly #hello: Promise<{ uid: number; sshConnection: string }>;
+  #nextId = 1;
+  #stderr = '';
+  #end: Error | null = null;
+
+  private constructor(host: string, process: RemoteProcess, options: SessionOptions) {
+    this.host = host;
+    this.#process = process;
+    this.#commandTimeoutMs = options.commandTimeoutMs ?? 60_000;
+    this.#hello = this.#expect(0, 'hello', this.#commandTimeoutMs).then((fields) => ({
+      uid: Number(fields[0]),
+      sshConnection: fields[1]?.toString() ?? '',
+    }));
+    this.#hello.catch(() => {});
+    process.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
+    process.stderr.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-4_096);
+    });
+    process.stdin.on('error', () => {});
+    process.exit.then(
+      ({ code }) => this.#fail(this.#exitError(code)),
+      (error: Error) => this.#fail(error),
+    );
+  }
+
+  /**
+   * Starts the agent over `link`. Nothing is waited for: the first request travels with the program.
+   * @throws UnreachableError, HostError from `link.start`
+   */
+  static async open(link: Link, options: SessionOptions = {}): Promise<AgentSession> {
+    const source = Buffer.from(agentSource('agent.pl'), 'utf8');
+    const process = await link.start(['perl', '-e', BOOTSTRAP, String(source.length)]);
+    const session = new AgentSession(link.host, process, options);
+    process.stdin.write(source);
+    return session;
+  }
+
+  /** Effective user id and the SSH_CONNECTION of the agent ("" for a local host). */
+  hello(): Promise<{ readonly uid: number; readonly sshConnection: string }> {
+    return this.#hello;
+  }
+
+  /** Puts all questions in one message. Equal ones are asked once. */
+  async read(reads: readonly Read[]): Promise<Observations> {
+    const asked = uniqueReads(reads);
+    const runs = asked.filter((read) => read.read === 'run').length;
+    const answers = await this.call('read', asked.map(encodeRead), this.#commandTimeoutMs + runs * 10_000);
+    return observationsOf(asked, answers);
+  }
+
+  async facts(): Promise<Facts> {
+    const [hostname, kernel, arch, release, ...nics] = await this.call('facts', []);
+    const os = new Map(
+      [...String(release).matchAll(/^(?<key>\w+)=(?<quote>["']?)(?<value>.*)\k<quote>$/gm)].map((match) => [
+        match.groups?.key,
+        match.groups?.value ?? '',
+      ]),
+    );
+    return {
+      hostname: String(hostname),
+      kernel: String(kernel),
+      arch: String(arch),
+      os: { id: os.get('ID') ?? '', version: os.get('VERSION_ID') ?? '' },
+      nics: Object.fromEntries(
+        nics.map((nic) => {
+          const [name, driver, mac, mtu] = decodeFields(nic).map(String);
+          return [name, { driver: driver ?? '', mac: mac ?? '', mtu: Number(mtu) }];
+        }),
+      ),
+    };
+  }
+
+  /** Starts a program, without a shell. A non-zero exit is a result, not an error. */
+  async run(argv: Argv, options: { stdin?: string; timeoutMs?: number } = {}): Promise<RunResult> {
+    const timeoutMs = options.timeoutMs ?? this.#commandTimeoutMs;
+    const fields = await this.call('run', [timeoutMs / 1000, options.stdin ?? '', ...argv], timeoutMs);
+    return runResult(argv, fields);
+  }
+
+  /** Writes a value of /proc or /sys. */
+  async set(path: string, value: string): Promise<void> {
+    await this.call('set', [path, value]);
+  }
+
+  /**
+   * Replaces a file atomically.
+   * @param before what the file was when the new text was made; throws HostError where it is something else now
+   * @param text null removes the file
+   * @param mode of a new file; one that exists keeps its own
+   */
+  async write(path: string, before: FileState | null, text: string | null, mode: number): Promise<void> {
+    const state = before === null ? 'none' : 'file';
+    const encoding = before?.encoding ?? 'utf8';
+    const expected = Buffer.from(before?.text ?? '', encoding);
+    if (text === null) await this.call('remove', [path, state, expected]);
+    else await this.call('write', [path, mode.toString(8), state, expected, Buffer.from(text, encoding)]);
+  }
+
+  /** Adds verbs to the agent. */
+  async load(source: string): Promise<void> {
+    await this.call('load', [source]);
+  }
+
+  /**
+   * Asks the agent.
+   * @param timeoutMs time the request may take by its own nature; the agent is given a few seconds more to say so itself
+   * @throws HostError where the agent refuses, UnreachableError where the connection is gone
+   */
+  call(verb: string, args: readonly Field[], timeoutMs = this.#commandTimeoutMs): Promise<Buffer[]> {
+    if (this.#end) return Promise.reject(this.#end);
+    const id = this.#nextId++;
+    const answer = this.#expect(id, verb, timeoutMs + GRACE_MS);
+    this.#process.stdin.write(encodeMessage([id, verb, ...args]));
+    return answer;
+  }
+
+  /** Ends the agent: it leaves when its standard input ends. */
+  close(): void {
+    this.#end ??= new HostError('the session is closed');
+    for (const pending of this.#pending.values()) clearTimeout(pending.timer);
+    this.#pending.clear();
+    this.#process.stdin.end();
+  }
+
+  #expect(id: number, verb: string, timeoutMs: number): Promise<Buffer[]> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#fail(
+          new UnreachableError(this.host, `no answer to "${verb}" within ${Math.round(timeoutMs / 1000)} s`, {
+            hint: 'the node hangs, or the network to it is gone',
+          }),
+        );
+        this.#process.kill();
+      }, timeoutMs);
+      timer.unref();
+      this.#pending.set(id, { verb, resolve, reject, timer });
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#end) return;
+    let messages: Buffer[][];
+    try {
+      messages = this.#reader.push(chunk);
+    } catch (cause) {
+      this.#fail(
+        new HostError(
+          `the node answered with something else than the agent: "${excerpt(this.#reader.rest.toString())}"`,
+          {
+            hint: 'a start-up file of the login shell (.bashrc) must not print anything when there is no terminal',
+            cause,
+          },
+        ),
+      );
+      this.#process.kill();
+      return;
+    }
+    for (const [id, status, ...fields] of messages) this.#settle(Number(id), String(status), fields);
+  }
+
+  #settle(id: number, status: string, fields: Buffer[]): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    clearTimeout(pending.timer);
+    this.#pending.delete(id);
+    if (status === 'ok') pending.resolve(fields);
+    else pending.reject(new HostError(String(fields[0]), hintFor(String(fields[1]))));
+  }
+
+  #exitError(code: number | null): Error {
+    const said = excerpt(this.#stderr);
+    if (code === 127)
+      return new HostError('perl is missing on the node', {
+        hint: 'install perl-base (Debian) or perl-interpreter (RHEL)',
+      });
+    return new HostError(
+      `the agent ended with ${code === null ? 'a signal' : `exit code ${code}`}${said && `: ${said}`}`,
+    );
+  }
+
+  #fail(error: Error): void {
+    this.#end ??= error;
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const pending of waiting) {
+      clearTimeout(pending.timer);
+      pending.reject(error);
+    }
+  }
+}
+
+const ERRNO_HINTS: Readonly<Record<string, string>> = {
+  '1': 'become root with -b',
+  '13': 'become root with -b',
+  '28': 'the file system is full: make room and run again',
+  '30': 'the file system, or in a container this part of /proc, is read-only',
+  CHANGED: 'someone else edits it: run again',
+};
+
+function hintFor(errno: string): { hint?: string } {
+  const hint = ERRNO_HINTS[errno];
+  return hint === undefined ? {} : { hint };
+}
+
+/** Foreign text for a message: one line, no control characters, 300 characters at most. */
+function excerpt(said: string): string {
+  const line = said
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/\p{Cc}/gu, '?');
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}

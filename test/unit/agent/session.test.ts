@@ -1,0 +1,193 @@
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AgentSession } from '../../../src/agent/session.ts';
+import { decodeFields, encodeFields, encodeMessage, MessageReader } from '../../../src/agent/wire.ts';
+import { HostError } from '../../../src/core/errors.ts';
+import type { FileState } from '../../../src/core/resource.ts';
+import { localLink } from '../../support/local-link.ts';
+
+describe('wire', () => {
+  it('gives back the fields it was given, in whatever pieces they arrive', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1 }), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 50 }),
+        (messages, size) => {
+          const stream = Buffer.concat(messages.map((fields) => encodeMessage(fields.map((f) => Buffer.from(f)))));
+          const reader = new MessageReader();
+          const got: Buffer[][] = [];
+          for (let at = 0; at < stream.length; at += size) got.push(...reader.push(stream.subarray(at, at + size)));
+          expect(got.map((m) => m.map((f) => [...f]))).toEqual(messages.map((m) => m.map((f) => [...f])));
+        },
+      ),
+    );
+  });
+
+  it.each(['hello\n', '3\nabc', 'x'.repeat(20), '4\n1:ab,'])('refuses the foreign stream %j', (text) => {
+    expect(() => new MessageReader().push(Buffer.from(text))).toThrow(RangeError);
+  });
+
+  it('encodes text as UTF-8', () => {
+    expect(encodeFields(['ä', 7]).toString()).toBe('2:ä,1:7,');
+    expect(decodeFields(Buffer.from('2:ä,')).map(String)).toEqual(['ä']);
+  });
+});
+
+describe('agent', () => {
+  let agent: AgentSession;
+  let dir: string;
+  beforeAll(async () => {
+    agent = await AgentSession.open(localLink(), { commandTimeoutMs: 2_000 });
+  });
+  afterAll(() => agent.close());
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'mcastctl-agent-'));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  async function readFile(path: string): Promise<FileState | null> {
+    return (await agent.read([{ read: 'file', path }])).file(path);
+  }
+
+  it('says who it is', async () => {
+    expect((await agent.hello()).uid).toBe(process.getuid?.());
+  });
+
+  it('reads files, directories and commands in one message', async () => {
+    writeFileSync(join(dir, 'a.conf'), 'one\n');
+    writeFileSync(join(dir, 'b.txt'), 'no');
+    writeFileSync(join(dir, '0.conf'), Buffer.from([0x66, 0xff, 0x0a]));
+    symlinkSync('/dev/null', join(dir, 'masked.conf'));
+    const seen = await agent.read([
+      { read: 'dir', path: dir, suffix: '.conf' },
+      { read: 'file', path: join(dir, 'b.txt') },
+      { read: 'file', path: join(dir, 'missing') },
+      { read: 'dir', path: join(dir, 'nowhere'), suffix: '' },
+      { read: 'run', argv: ['sh', '-c', 'echo out; echo err >&2; exit 3'] },
+      { read: 'run', argv: ['no-such-program'] },
+    ]);
+    expect(seen.dir(dir, '.conf')?.map((f) => [f.path.slice(dir.length), f.text, f.encoding, f.target])).toEqual([
+      ['/0.conf', 'f\xff\n', 'latin1', null],
+      ['/a.conf', 'one\n', 'utf8', null],
+      ['/masked.conf', '', 'utf8', '/dev/null'],
+    ]);
+    expect(seen.file(join(dir, 'b.txt'))).toMatchObject({ text: 'no', mode: 0o644 });
+    expect(seen.file(join(dir, 'missing'))).toBeNull();
+    expect(seen.dir(join(dir, 'nowhere'), '')).toBeNull();
+    expect(seen.run(['sh', '-c', 'echo out; echo err >&2; exit 3'])).toMatchObject({
+      code: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
+    expect(seen.run(['no-such-program'])).toMatchObject({ code: 127 });
+    expect(() => seen.file('/etc/passwd')).toThrow('not read');
+  });
+
+  it('reads /proc/sys, whose files have no size', async () => {
+    expect((await readFile('/proc/sys/kernel/ostype'))?.text).toBe('Linux\n');
+  });
+
+  it('writes, keeps mode and owner, follows links, leaves no temporary file', async () => {
+    const path = join(dir, 'conf');
+    const link = join(dir, 'link');
+    writeFileSync(path, 'old\n');
+    chmodSync(path, 0o640);
+    symlinkSync('conf', link);
+    await agent.write(link, await readFile(link), 'new\n', 0o644);
+    expect(readFileSync(path, 'utf8')).toBe('new\n');
+    expect(statSync(path).mode & 0o777).toBe(0o640);
+    await agent.write(join(dir, 'made'), null, 'x', 0o600);
+    expect(statSync(join(dir, 'made')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dir).sort()).toEqual(['conf', 'link', 'made']);
+    await agent.write(path, await readFile(path), null, 0o644);
+    expect(readdirSync(dir).sort()).toEqual(['link', 'made']);
+  });
+
+  it('keeps bytes that are no UTF-8', async () => {
+    const path = join(dir, 'latin1');
+    writeFileSync(path, Buffer.from([0xe4, 0x0a]));
+    const before = await readFile(path);
+    await agent.write(path, before, `${before?.text}more\n`, 0o644);
+    expect([...readFileSync(path)]).toEqual([0xe4, 0x0a, ...Buffer.from('more\n')]);
+  });
+
+  it('refuses to write over what someone else has changed', async () => {
+    const path = join(dir, 'conf');
+    writeFileSync(path, 'old\n');
+    const before = await readFile(path);
+    writeFileSync(path, 'theirs\n');
+    await expect(agent.write(path, before, 'ours\n', 0o644)).rejects.toThrow('has changed since it was read');
+    await expect(agent.write(path, null, 'ours\n', 0o644)).rejects.toThrow('has changed since it was read');
+    await expect(agent.write(path, before, null, 0o644)).rejects.toThrow('has changed since it was read');
+    expect(readFileSync(path, 'utf8')).toBe('theirs\n');
+  });
+
+  it('says why a value could not be set', async () => {
+    await expect(agent.set('/proc/sys/kernel/ostype', 'x')).rejects.toThrow(/ostype: /);
+    await expect(agent.set(join(dir, 'no/such'), 'x')).rejects.toThrow('No such file or directory');
+  });
+
+  it('stops a command that takes too long, and goes on', async () => {
+    await expect(agent.run(['sleep', '30'], { timeoutMs: 300 })).rejects.toThrow('did not end within 0.3 s');
+    expect(await agent.run(['true'])).toMatchObject({ code: 0 });
+  });
+
+  it('stops a command that prints without end', async () => {
+    await expect(agent.run(['yes'], { timeoutMs: 20_000 })).rejects.toThrow('printed more than');
+  });
+
+  it('tells the signal that ended a command', async () => {
+    expect(await agent.run(['sh', '-c', 'kill -9 $$'])).toMatchObject({ code: null, signal: '9' });
+  });
+
+  it('feeds standard input of any length', async () => {
+    const input = 'x'.repeat(1_000_000);
+    expect((await agent.run(['wc', '-c'], { stdin: input })).stdout.trim()).toBe('1000000');
+  });
+
+  it('gives every argument to the program as it is', async () => {
+    const word = fc.string({ unit: 'binary' }).filter((s) => !s.includes('\0'));
+    await fc.assert(
+      fc.asyncProperty(fc.array(word, { maxLength: 4 }), async (words) => {
+        const { stdout } = await agent.run(['printf', '%s\\0', '--', ...words]);
+        expect(stdout).toBe(['--', ...words].map((w) => `${Buffer.from(w).toString()}\0`).join(''));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('reports facts', async () => {
+    const facts = await agent.facts();
+    expect(facts.nics.lo).toMatchObject({ driver: '', mtu: 65536 });
+    expect(facts.os.id).not.toBe('');
+    expect(facts.kernel).toMatch(/^\d+\.\d+/);
+  });
+
+  it('explains a login shell that talks', async () => {
+    const link = localLink();
+    const noisy = await AgentSession.open({
+      ...link,
+      start: () => link.start(['sh', '-c', 'echo Welcome; cat >/dev/null']),
+    });
+    await expect(noisy.read([])).rejects.toThrow('"Welcome"');
+  });
+
+  it('explains a node without perl', async () => {
+    const link = localLink();
+    const bare = await AgentSession.open({ ...link, start: () => link.start(['sh', '-c', 'exit 127']) });
+    await expect(bare.read([])).rejects.toThrow(HostError);
+    await expect(bare.read([])).rejects.toThrow('perl is missing');
+  });
+});
