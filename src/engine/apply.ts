@@ -1,0 +1,142 @@
+import { UnreachableError } from '../core/errors.ts';
+import type { ProbeReport } from '../core/probe.ts';
+import type { HostReport, TaskReport } from '../core/report.ts';
+import { type CompiledPlay, type HostTask, resourcesOf } from '../core/task.ts';
+import { applyTask } from './apply-task.ts';
+import { type OpenedSession, type ReadHost, type RunContext, readHosts, tasksOf } from './fleet.ts';
+import { hostFailure, hostStatus } from './outcome.ts';
+import { createProver, type Prober, type Prover } from './prover.ts';
+
+/** Joins a play's group on its hosts. */
+export type OpenProber = (
+  play: CompiledPlay,
+  sessions: ReadonlyMap<string, OpenedSession['session']>,
+) => Promise<Prober>;
+
+export interface ApplyContext extends RunContext {
+  readonly openProber: OpenProber;
+}
+
+/** A host while it is being changed. */
+interface HostState extends ReadHost {
+  readonly reports: TaskReport[];
+  readonly notified: Set<string>;
+  /** Whether something was changed since `seen` was read, or enough time has passed for others to change it. */
+  isStale: boolean;
+  /** Why this host takes no more tasks; null: it does. */
+  stop: unknown;
+}
+
+export interface ApplyResult {
+  readonly hosts: Map<string, HostReport>;
+  /** The newest probe of the run; null: nothing was probed. */
+  readonly probe: ProbeReport | null;
+}
+
+/**
+ * Brings all hosts to their desired state. The hosts of a batch don't wait for each other; a failed proof lets no host
+ * begin another task.
+ */
+export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
+  const failures = new Map<string, unknown>();
+  const read = await readHosts<HostState | null>(
+    context,
+    async (host) => ({ ...host, reports: [], notified: new Set(), isStale: false, stop: null }),
+    (host, error) => {
+      failures.set(host, error);
+      context.emit({ type: 'host-done', host, report: hostFailure(error) });
+      return null;
+    },
+  );
+  const states = new Map([...read].flatMap(([host, state]) => (state ? [[host, state] as const] : [])));
+  let probe: ProbeReport | null = null;
+  const run = { stop: null as string | null };
+  try {
+    for (const play of context.plays) probe = (await applyPlay(play, states, context, run)) ?? probe;
+  } finally {
+    await Promise.all([...states.values()].map((state) => state.close().catch(() => {})));
+  }
+  const hosts = new Map<string, HostReport>();
+  for (const host of read.keys()) {
+    const state = states.get(host);
+    const report = state ? finalReport(state, context) : hostFailure(failures.get(host));
+    if (state) context.emit({ type: 'host-done', host, report });
+    hosts.set(host, report);
+  }
+  return { hosts, probe };
+}
+
+function finalReport(state: HostState, context: ApplyContext): HostReport {
+  if (state.stop instanceof Error) return hostFailure(state.stop, state.reports);
+  const isFinished = state.reports.length >= tasksOf(context.plays, state.host).flatMap(resourcesOf).length;
+  const error = typeof state.stop === 'string' && !isFinished ? state.stop : null;
+  const status = hostStatus(state.reports);
+  return { status: error === null ? status : 'failed', error, tasks: state.reports };
+}
+
+async function applyPlay(
+  play: CompiledPlay,
+  states: ReadonlyMap<string, HostState>,
+  context: ApplyContext,
+  run: { stop: string | null },
+): Promise<ProbeReport | null> {
+  const members = play.hosts.flatMap((host) => states.get(host) ?? []).filter((state) => state.stop === null);
+  const sessions = new Map(members.map((state) => [state.host, state.session]));
+  const isAlive = (host: string) => !(states.get(host)?.stop instanceof UnreachableError);
+  const open = members.length < 2 ? null : () => context.openProber(play, sessions);
+  const prover = createProver(play, open, isAlive, context.emit);
+  try {
+    for (const [index, batch] of play.batches.entries()) {
+      const batchStates = batch.flatMap((host) => states.get(host) ?? []);
+      if (index > 0) for (const state of batchStates) state.isStale = true;
+      await Promise.all(batchStates.map((state) => applyHost(state, play, prover, context, run)));
+      const failed = batchStates.find((state) => state.stop !== null);
+      if (failed) run.stop ??= `not done: ${failed.host} failed`;
+    }
+  } finally {
+    await prover.close().catch(() => {});
+  }
+  return prover.latest();
+}
+
+/** All tasks of a host in a play, then the handlers that they notified. */
+async function applyHost(
+  state: HostState,
+  play: CompiledPlay,
+  prover: Prover,
+  context: ApplyContext,
+  run: { stop: string | null },
+): Promise<void> {
+  try {
+    for (const task of play.tasks.get(state.host) ?? []) await applyOne(state, task, prover, context, run);
+    for (const handler of play.handlers.get(state.host) ?? []) {
+      if (state.notified.delete(handler.name)) await applyOne(state, handler, prover, context, run);
+    }
+  } catch (error) {
+    state.stop ??= error;
+  }
+}
+
+async function applyOne(
+  state: HostState,
+  task: HostTask,
+  prover: Prover,
+  context: ApplyContext,
+  run: { stop: string | null },
+): Promise<void> {
+  if (state.stop === null && context.signal.aborted) state.stop = 'not done: interrupted';
+  state.stop ??= run.stop;
+  if (state.stop !== null) return;
+  const seen = state.isStale
+    ? await state.session.read(resourcesOf(task).flatMap((resource) => resource.reads))
+    : state.seen;
+  const outcome = await applyTask(task, seen, { ...context, session: state.session, facts: state.facts, prover });
+  state.reports.push(...outcome.reports);
+  context.emit({ type: 'task-done', host: state.host, reports: outcome.reports });
+  if (outcome.lost) throw outcome.lost;
+  if (outcome.status !== 'ok') state.isStale = true;
+  if (outcome.status === 'changed') for (const name of task.notify) state.notified.add(name);
+  if (task.ignoreErrors || outcome.status === 'ok' || outcome.status === 'changed') return;
+  state.stop = `not done: task "${task.name}" failed`;
+  if (outcome.status === 'rolled-back') run.stop ??= `not done: task "${task.name}" was rolled back on ${state.host}`;
+}

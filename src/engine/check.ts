@@ -1,0 +1,31 @@
+import type { HostReport } from '../core/report.ts';
+import { type RunContext, readHosts, tasksOf } from './fleet.ts';
+import { hostFailure, hostStatus, taskReports } from './outcome.ts';
+import { planTask, type TaskPlan } from './plan-task.ts';
+
+export interface HostOutcome {
+  readonly report: HostReport;
+  /** What was compared, for those who show the diff; empty where the host could not be read. */
+  readonly plans: readonly TaskPlan[];
+}
+
+/** Compares every host with its tasks and changes nothing: what `check` and `plan` do. One login and one read a host. */
+export async function checkHosts(context: RunContext): Promise<Map<string, HostOutcome>> {
+  function done(host: string, outcome: HostOutcome): HostOutcome {
+    context.emit({ type: 'host-done', host, report: outcome.report });
+    return outcome;
+  }
+  return readHosts(
+    context,
+    async (host) => {
+      try {
+        const plans = tasksOf(context.plays, host.host).map((task) => planTask(task, host.seen, host.facts));
+        const tasks = plans.flatMap((plan) => taskReports(plan, 'drift'));
+        return done(host.host, { report: { status: hostStatus(tasks), error: null, tasks }, plans });
+      } finally {
+        await host.close();
+      }
+    },
+    (host, error) => done(host, { report: hostFailure(error), plans: [] }),
+  );
+}

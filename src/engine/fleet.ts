@@ -1,0 +1,90 @@
+import type { AgentSession } from '../agent/session.ts';
+import type { Emit } from '../core/events.ts';
+import type { Observations } from '../core/resource.ts';
+import { type CompiledPlay, type Facts, type HostTask, resourcesOf } from '../core/task.ts';
+import { limiter } from './limit.ts';
+
+/** Logs in to a host and starts the agent. Throws UnreachableError or HostError. */
+export type OpenSession = (host: string) => Promise<OpenedSession>;
+
+export interface OpenedSession {
+  readonly session: AgentSession;
+  close(): Promise<void>;
+}
+
+/** What every run needs. */
+export interface RunContext {
+  readonly plays: readonly CompiledPlay[];
+  readonly open: OpenSession;
+  /** How many hosts may be logged in to at the same moment; those that are logged in don't count. */
+  readonly forks: number;
+  readonly emit: Emit;
+  /** Aborted by the first Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Facts for runs in which nothing asks for them. */
+const NO_FACTS: Facts = { nics: {}, hostname: '', kernel: '', arch: '', os: { id: '', version: '' } };
+
+/** A host that was logged in to and read. */
+export interface ReadHost extends OpenedSession {
+  readonly host: string;
+  readonly seen: Observations;
+  readonly facts: Facts;
+}
+
+/** All hosts of all plays, each once, in the order of the plays. */
+export function hostsOf(plays: readonly CompiledPlay[]): string[] {
+  return [...new Set(plays.flatMap((play) => play.hosts))];
+}
+
+/** All tasks of a host, handlers apart, in the order in which they will run. */
+export function tasksOf(plays: readonly CompiledPlay[], host: string): HostTask[] {
+  return plays.flatMap((play) => play.tasks.get(host) ?? []);
+}
+
+/**
+ * Logs in to every host and reads all that its tasks ask, in one message. Hosts don't wait for each other.
+ * @param then what to do with a host once it is read
+ * @param otherwise what to do where logging in, reading or `then` threw
+ */
+export async function readHosts<T>(
+  context: RunContext,
+  then: (host: ReadHost) => Promise<T>,
+  otherwise: (host: string, error: unknown) => T,
+): Promise<Map<string, T>> {
+  const limit = limiter(context.forks);
+  const results = await Promise.all(
+    hostsOf(context.plays).map(async (host): Promise<[string, T]> => {
+      try {
+        return [host, await then(await limit(() => readHost(context, host)))];
+      } catch (error) {
+        return [host, otherwise(host, error)];
+      }
+    }),
+  );
+  return new Map(results);
+}
+
+async function readHost(context: RunContext, host: string): Promise<ReadHost> {
+  context.signal.throwIfAborted();
+  context.emit({ type: 'host', host, phase: 'connecting' });
+  const opened = await context.open(host);
+  try {
+    context.emit({ type: 'host', host, phase: 'reading' });
+    const wantsFacts = context.plays.some((play) => play.needsFacts && play.hosts.includes(host));
+    // Both travel at once: the second does not wait for the first's answer.
+    const [seen, facts] = await Promise.all([
+      opened.session.read(
+        tasksOf(context.plays, host)
+          .flatMap(resourcesOf)
+          .flatMap((resource) => resource.reads),
+      ),
+      wantsFacts ? opened.session.facts() : NO_FACTS,
+    ]);
+    return { ...opened, host, seen, facts };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}

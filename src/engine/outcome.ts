@@ -1,0 +1,71 @@
+import { EXIT, type ExitCode, HostError } from '../core/errors.ts';
+import type { HostReport, RunStatus, TaskReport, TaskStatus } from '../core/report.ts';
+import { blockedReason, type TaskPlan } from './plan-task.ts';
+
+/** The worst status: failed, unreachable, drift, changed, ok, in this order. */
+export function worst(statuses: readonly RunStatus[]): RunStatus {
+  const order: readonly RunStatus[] = ['failed', 'unreachable', 'drift', 'changed'];
+  return order.find((status) => statuses.includes(status)) ?? 'ok';
+}
+
+/** The exit code of a run's status. */
+export function exitCodeOf(status: RunStatus): ExitCode {
+  const codes = {
+    ok: EXIT.ok,
+    changed: EXIT.ok,
+    drift: EXIT.difference,
+    failed: EXIT.failed,
+    unreachable: EXIT.unreachable,
+  };
+  return codes[status];
+}
+
+/** The status of a host from its tasks. */
+export function hostStatus(tasks: readonly TaskReport[]): RunStatus {
+  const asRun: Record<TaskStatus, RunStatus> = {
+    ok: 'ok',
+    skipped: 'ok',
+    changed: 'changed',
+    drift: 'drift',
+    failed: 'failed',
+    'rolled-back': 'failed',
+  };
+  return worst(tasks.map((task) => asRun[task.status]));
+}
+
+/** Message and hint of an error on one line. */
+export function errorText(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
+  return hint === undefined ? message : `${message} (${hint})`;
+}
+
+/**
+ * What a compared task looks like in a report.
+ * @param differs the status of a resource that differs, after what was done about it
+ * @param error why, for resources that differ; a resource that failed has its own
+ */
+export function taskReports(plan: TaskPlan, differs: TaskStatus, error: string | null = null): TaskReport[] {
+  return plan.resources.map((entry) => ({
+    name: plan.task.name,
+    resource: entry.resource.id,
+    status: entry.status === 'differs' ? differs : entry.status,
+    changes: entry.status === 'differs' ? entry.plan.changes : [],
+    error:
+      entry.status === 'differs'
+        ? (error ?? blockedReason(plan))
+        : entry.status === 'failed'
+          ? errorText(entry.error)
+          : null,
+  }));
+}
+
+/** The report of a host that could not be worked with. */
+export function hostFailure(error: unknown, tasks: readonly TaskReport[] = []): HostReport {
+  const isOurs = error instanceof HostError || (error instanceof Error && error.name === 'UnreachableError');
+  const text = isOurs
+    ? errorText(error)
+    : `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  const status = error instanceof Error && error.name === 'UnreachableError' ? 'unreachable' : 'failed';
+  return { status, error: text, tasks };
+}

@@ -1,0 +1,115 @@
+import { HostError } from '../core/errors.ts';
+import type { Change, FileState, Observations, Resource, ResourcePlan, Step } from '../core/resource.ts';
+import type { Facts, HostTask } from '../core/task.ts';
+
+/** What became of comparing one resource: a plan, nothing to do, left out by `when`, or an error. */
+export type PlannedResource =
+  | { readonly resource: Resource; readonly status: 'ok' | 'differs'; readonly plan: ResourcePlan }
+  | { readonly resource: Resource; readonly status: 'skipped' }
+  | { readonly resource: Resource; readonly status: 'failed'; readonly error: HostError };
+
+/** One file as it is and as the task wants it. */
+export interface FileWrite {
+  readonly path: string;
+  readonly before: FileState | null;
+  /** null removes the file. */
+  readonly text: string | null;
+  readonly mode: number;
+}
+
+export interface TaskPlan {
+  readonly task: HostTask;
+  readonly resources: readonly PlannedResource[];
+  /** Runtime steps in order. */
+  readonly try: readonly Step[];
+  /** What takes `try` back, last resource first. */
+  readonly undo: readonly Step[];
+  readonly writes: readonly FileWrite[];
+}
+
+/**
+ * Compares a task with what was observed. Pure.
+ * @param facts null: not read, since no `when` of the play mentions them
+ */
+export function planTask(task: HostTask, seen: Observations, facts: Facts): TaskPlan {
+  const resources = task.items.flatMap((item) => {
+    const isWanted = attempt(() => item.when(facts));
+    if (isWanted === false) return item.resources.map((resource) => ({ resource, status: 'skipped' as const }));
+    if (isWanted instanceof HostError) {
+      return item.resources.map((resource) => ({ resource, status: 'failed' as const, error: isWanted }));
+    }
+    return item.resources.map((resource) => planResource(resource, seen));
+  });
+  const plans = resources.flatMap((entry) => (entry.status === 'differs' ? [entry.plan] : []));
+  const hasFailed = resources.some((entry) => entry.status === 'failed');
+  return {
+    task,
+    resources,
+    try: hasFailed ? [] : plans.flatMap((plan) => plan.try),
+    undo: hasFailed ? [] : plans.toReversed().flatMap((plan) => plan.undo),
+    writes: hasFailed
+      ? []
+      : composeEdits(
+          resources.flatMap((entry) =>
+            entry.status === 'differs' ? entry.plan.keep.map((step) => ({ step, resource: entry.resource })) : [],
+          ),
+          seen,
+        ),
+  };
+}
+
+/** The changes of a task in one layer, or in both. */
+export function changesOf(plan: TaskPlan, layer?: Change['layer']): readonly Change[] {
+  return plan.resources.flatMap((entry) =>
+    entry.status === 'differs' ? entry.plan.changes.filter((change) => !layer || change.layer === layer) : [],
+  );
+}
+
+/** Why a task can't reach its persistent state, or null. */
+export function blockedReason(plan: TaskPlan): string | null {
+  for (const entry of plan.resources) {
+    if (entry.status === 'differs' && entry.plan.blocked !== undefined) return entry.plan.blocked;
+  }
+  return null;
+}
+
+function planResource(resource: Resource, seen: Observations): PlannedResource {
+  const plan = attempt(() => resource.plan(seen));
+  if (plan instanceof HostError) return { resource, status: 'failed', error: plan };
+  return { resource, status: plan.changes.length > 0 ? 'differs' : 'ok', plan };
+}
+
+function attempt<T>(work: () => T): T | HostError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof HostError) return error;
+    throw error;
+  }
+}
+
+/** Applies the edits one after the other and gives one write for each file whose text differs in the end. */
+function composeEdits(edits: readonly { step: Step; resource: Resource }[], seen: Observations): FileWrite[] {
+  const files = new Map<string, { before: FileState | null; text: string | null; mode: number }>();
+  for (const { step, resource } of edits) {
+    if (step.do !== 'edit') throw new Error(`${resource.id}: only files can be kept, not "${step.do}"`);
+    const file = files.get(step.path) ?? observedFile(step.path, resource, seen, step.mode ?? 0o644);
+    files.set(step.path, { ...file, text: step.edit(file.text) });
+  }
+  return [...files]
+    .filter(([, file]) => file.text !== (file.before?.text ?? null))
+    .map(([path, file]) => ({ path, ...file }));
+}
+
+function observedFile(path: string, resource: Resource, seen: Observations, mode: number) {
+  for (const read of resource.reads) {
+    const found =
+      read.read === 'file' && read.path === path
+        ? seen.file(path)
+        : read.read === 'dir' && path.startsWith(`${read.path}/`) && path.endsWith(read.suffix)
+          ? (seen.dir(read.path, read.suffix)?.find((file) => file.path === path) ?? null)
+          : undefined;
+    if (found !== undefined) return { before: found, text: found?.text ?? null, mode };
+  }
+  throw new Error(`${resource.id} edits ${path} without reading it`);
+}

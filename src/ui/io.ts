@@ -1,0 +1,53 @@
+/** Where a command writes, and what the place can show. */
+export interface Io {
+  /** Writes to standard output; what a command is asked for. */
+  out(text: string): void;
+  /** Writes to standard error: progress, warnings, errors. */
+  err(text: string): void;
+  /** Whether standard error is a terminal on which lines may be rewritten. */
+  readonly isLive: boolean;
+  /** Columns of standard output. */
+  readonly width: number;
+  /** Whether characters beyond ASCII can be shown. */
+  readonly unicode: boolean;
+  readonly paint: Paint;
+}
+
+/** Colours by meaning. Each gives the text as it is where there is no colour. */
+export interface Paint {
+  good(text: string): string;
+  warn(text: string): string;
+  bad(text: string): string;
+  dim(text: string): string;
+  bold(text: string): string;
+}
+
+const PLAIN: Paint = { good: same, warn: same, bad: same, dim: same, bold: same };
+
+function same(text: string): string {
+  return text;
+}
+
+function sgr(code: number, end: number): (text: string) => string {
+  return (text) => `\u001b[${code}m${text}\u001b[${end}m`;
+}
+
+const COLOUR: Paint = { good: sgr(32, 39), warn: sgr(33, 39), bad: sgr(31, 39), dim: sgr(2, 22), bold: sgr(1, 22) };
+
+/**
+ * The process's own streams. Colour only on a terminal, and not with NO_COLOR (no-color.org), TERM=dumb or `--no-color`.
+ * @param hasColour false: `--no-color` was given
+ */
+export function processIo(hasColour: boolean): Io {
+  const { env, stdout, stderr } = process;
+  const isPlain = !hasColour || (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb' || !stdout.isTTY;
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    isLive: stderr.isTTY === true && env.TERM !== 'dumb' && env.CI === undefined,
+    width: stdout.columns ?? 80,
+    unicode: /utf-?8/i.test(locale) && env.TERM !== 'linux',
+    paint: isPlain ? PLAIN : COLOUR,
+  };
+}
