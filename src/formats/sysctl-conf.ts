@@ -1,0 +1,205 @@
+/** One line of a sysctl.d file that says something. */
+export interface SysctlEntry {
+  /** Path below /proc/sys, such as `net/ipv4/conf/eth0.200/rp_filter`, slashes too many left out; may hold a glob. */
+  readonly path: string;
+  /** null: an exclusion (`-key` without "="): no glob sets the key, and an earlier assignment of it is void. */
+  readonly value: string | null;
+  /** Line of the file, from 1. */
+  readonly line: number;
+}
+
+/** A sysctl.d file: where it was found and what it says. */
+export interface SysctlFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What the next boot does to a key, and the line that has the last word on it. */
+export interface BootSetting {
+  /** null: the line excludes the key, so nothing sets it. */
+  readonly value: string | null;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** The folders that systemd-sysctl(8) reads at boot; one hides the files of the same name in those after it. */
+export const SYSCTL_DIRS = [
+  '/etc/sysctl.d',
+  '/run/sysctl.d',
+  '/usr/local/lib/sysctl.d',
+  '/usr/lib/sysctl.d',
+  '/lib/sysctl.d',
+] as const;
+
+/** Comment at the top of a drop-in that this program made. */
+export const DROP_IN_HEADER = [
+  '# Managed by mcastctl: the keys that a playbook sets are kept up to date here, all other lines are left alone.',
+  '# The name sorts late so that this file has the last word at boot, see sysctl.d(5).',
+  '',
+].join('\n');
+
+const SWAPPED: Readonly<Record<string, string>> = { '.': '/', '/': '.' };
+const swapSeparators = (key: string): string => key.replace(/[./]/g, (separator) => SWAPPED[separator] ?? separator);
+
+/**
+ * The path below /proc/sys that a key means, by sysctl.d(5): where the first separator is a slash the key is a path
+ * already and its dots belong to names; otherwise dots separate and slashes stand for dots.
+ */
+export function sysctlPath(key: string): string {
+  return /[./]/.exec(key)?.[0] === '.' ? swapSeparators(key) : key;
+}
+
+/** The dotted spelling of a path below /proc/sys: `net/ipv4/conf/eth0.200/forwarding` is `net.ipv4.conf.eth0/200.forwarding`. */
+export function sysctlKey(path: string): string {
+  return swapSeparators(path);
+}
+
+/** A value as it is compared: the kernel prints tabs where people write spaces. */
+export function normaliseSysctlValue(value: string): string {
+  return value.trim().replace(/[ \t]+/g, ' ');
+}
+
+const strip = (text: string): string => text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
+
+function parseLine(text: string, line: number): SysctlEntry | null {
+  const stripped = strip(text);
+  if (stripped === '' || stripped.startsWith('#') || stripped.startsWith(';')) return null;
+  const equals = stripped.indexOf('=');
+  const isMarked = stripped.startsWith('-');
+  if (equals < 0 && !isMarked) return null;
+  const key = strip(stripped.slice(isMarked ? 1 : 0, equals < 0 ? undefined : equals));
+  const path = sysctlPath(key).split('/').filter(Boolean).join('/');
+  return { path, value: equals < 0 ? null : strip(stripped.slice(equals + 1)), line };
+}
+
+/** The assignments and exclusions of a sysctl.d file in order, read as systemd-sysctl(8) reads them: what is neither is ignored. */
+export function parseSysctlConf(text: string): readonly SysctlEntry[] {
+  return text.split('\n').flatMap((row, index) =>
+    row.split(/[\r\0]/).flatMap((part) => {
+      const entry = parseLine(part, index + 1);
+      return entry === null ? [] : [entry];
+    }),
+  );
+}
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/**
+ * The files of a boot in the order in which they are read: by name, whatever the folder, in byte order.
+ * @param folders content of SYSCTL_DIRS in that order (a folder that does not exist is empty); a mask, a link to /dev/null, is a
+ *   file without text
+ */
+export function bootFiles(folders: readonly (readonly SysctlFile[])[]): readonly SysctlFile[] {
+  const byName = new Map<string, SysctlFile>();
+  for (const file of folders.flat()) {
+    const name = baseName(file.path);
+    if (!byName.has(name)) byName.set(name, file);
+  }
+  return [...byName]
+    .sort(([left], [right]) => Buffer.compare(Buffer.from(left), Buffer.from(right)))
+    .map(([, file]) => file);
+}
+
+/** Whether systemd takes a key for a glob. */
+export function isGlob(path: string): boolean {
+  return /[*?[]/.test(path);
+}
+
+/** `a{b,c}d` as `abd` and `acd`, nested ones too; braces without a comma or partner stand for themselves. */
+function expandBraces(pattern: string): readonly string[] {
+  for (let open = pattern.indexOf('{'); open >= 0; open = pattern.indexOf('{', open + 1)) {
+    const cuts = [open];
+    let depth = 0;
+    for (let at = open; at < pattern.length; at++) {
+      const char = pattern[at];
+      if (char === '{') depth++;
+      else if (char === ',' && depth === 1) cuts.push(at);
+      else if (char === '}' && --depth === 0) {
+        cuts.push(at);
+        break;
+      }
+    }
+    if (depth > 0 || cuts.length < 2) continue;
+    const [head, tail] = [pattern.slice(0, open), pattern.slice((cuts.at(-1) ?? open) + 1)];
+    return cuts.slice(1).flatMap((cut, index) => {
+      const from = (cuts[index] ?? open) + 1;
+      return expandBraces(`${head}${pattern.slice(from, cut)}${tail}`);
+    });
+  }
+  return [pattern];
+}
+
+const GLOB_TOKEN = /\\(.)|\[([!^]?)(\]?[^\]/]*)\]|([*?])|(.)/gsu;
+
+function globExpression(pattern: string): RegExp {
+  const source = pattern.replace(
+    GLOB_TOKEN,
+    (_, escaped?: string, not?: string, set?: string, wild?: string, plain?: string) => {
+      if (set !== undefined) return `(?!/)[${not ? '^' : ''}${set.replace(/[\\\][&~|^]/g, '\\$&')}]`;
+      if (wild !== undefined) return wild === '*' ? '[^/]*' : '[^/]';
+      return (escaped ?? plain ?? '').replace(/[$()*+./?[\\\]^{|}]/g, '\\$&');
+    },
+  );
+  return new RegExp(`^${source}$`);
+}
+
+/** Whether a glob(7) pattern of a sysctl.d file stands for a path: no wildcard matches a slash; braces are alternatives. */
+export function globMatches(pattern: string, path: string): boolean {
+  return expandBraces(pattern).some((alternative) => {
+    try {
+      return globExpression(alternative).test(path);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * What systemd-sysctl(8) does to one key when it reads these files, in this order. Each spelling of a key counts once: a later
+ * line with another value takes the place of an earlier one and moves to the end, one with the same value changes nothing.
+ * Then all are written in order, but a glob leaves out every key that has a line of its own, an assignment or an exclusion.
+ * @param path below /proc/sys, no glob
+ * @returns null: no file says anything of the key
+ */
+export function bootSetting(files: readonly SysctlFile[], path: string): BootSetting | null {
+  const options = new Map<string, BootSetting>();
+  for (const file of files) {
+    for (const { path: key, value, line } of parseSysctlConf(file.text)) {
+      const earlier = options.get(key);
+      if (earlier && earlier.value === value) continue;
+      options.delete(key);
+      options.set(key, { value, file: file.path, line });
+    }
+  }
+  const own = options.get(path);
+  let last = own?.value === null ? own : null;
+  for (const [key, option] of options) {
+    if (option.value === null) continue;
+    if (isGlob(key) ? own === undefined && globMatches(key, path) : key === path) last = option;
+  }
+  return last;
+}
+
+/**
+ * A drop-in with one key set: its line replaced where it stands, or put in among the keys by name. Further lines of the same key
+ * go; every other byte stays.
+ * @param text null: there is no file yet, it gets a header
+ * @param path below /proc/sys
+ * @param value without line break
+ */
+export function setInDropIn(text: string | null, path: string, value: string): string {
+  const before = text ?? DROP_IN_HEADER;
+  const rows = before.split(/(?<=\n)/);
+  const entries = parseSysctlConf(before);
+  const line = `${sysctlKey(path)} = ${value}\n`;
+  const own = entries.filter((entry) => entry.path === path).map((entry) => entry.line - 1);
+  const target = own.at(-1);
+  if (target !== undefined) {
+    return rows.map((row, index) => (index === target ? line : own.includes(index) ? '' : row)).join('');
+  }
+  const smaller = entries.filter((entry) => entry.value !== null && sysctlKey(entry.path) < sysctlKey(path));
+  const headerRows = before.startsWith(DROP_IN_HEADER) ? DROP_IN_HEADER.split('\n').length - 1 : 0;
+  const at = smaller.at(-1)?.line ?? headerRows;
+  const head = rows.slice(0, at).join('');
+  return `${head}${head === '' || head.endsWith('\n') ? '' : '\n'}${line}${rows.slice(at).join('')}`;
+}
