@@ -1,11 +1,12 @@
 import type { AgentSession } from '../agent/session.ts';
 import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
+import type { FileWrite, TaskPlan } from '../core/plan.ts';
 import type { TaskReport } from '../core/report.ts';
 import type { Change, Observations, Step } from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
 import { errorText, taskReports } from './outcome.ts';
-import { blockedReason, changesOf, type FileWrite, planTask, type TaskPlan } from './plan-task.ts';
+import { blockedReason, changesOf, planTask } from './plan-task.ts';
 import type { Prover } from './prover.ts';
 
 /** What a task needs of its host. */

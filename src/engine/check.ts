@@ -1,7 +1,8 @@
+import type { TaskPlan } from '../core/plan.ts';
 import type { HostReport } from '../core/report.ts';
 import { type RunContext, readHosts, tasksOf } from './fleet.ts';
 import { hostFailure, hostStatus, taskReports } from './outcome.ts';
-import { planTask, type TaskPlan } from './plan-task.ts';
+import { planTask } from './plan-task.ts';
 
 export interface HostOutcome {
   readonly report: HostReport;

@@ -1,6 +1,7 @@
 import { EXIT, type ExitCode, HostError } from '../core/errors.ts';
+import type { TaskPlan } from '../core/plan.ts';
 import type { HostReport, RunStatus, TaskReport, TaskStatus } from '../core/report.ts';
-import { blockedReason, type TaskPlan } from './plan-task.ts';
+import { blockedReason } from './plan-task.ts';
 
 /** The worst status: failed, unreachable, drift, changed, ok, in this order. */
 export function worst(statuses: readonly RunStatus[]): RunStatus {

@@ -1,31 +1,7 @@
 import { HostError } from '../core/errors.ts';
-import type { Change, FileState, Observations, Resource, ResourcePlan, Step } from '../core/resource.ts';
+import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
+import type { Change, FileState, Observations, Resource, Step } from '../core/resource.ts';
 import type { Facts, HostTask } from '../core/task.ts';
-
-/** What became of comparing one resource: a plan, nothing to do, left out by `when`, or an error. */
-export type PlannedResource =
-  | { readonly resource: Resource; readonly status: 'ok' | 'differs'; readonly plan: ResourcePlan }
-  | { readonly resource: Resource; readonly status: 'skipped' }
-  | { readonly resource: Resource; readonly status: 'failed'; readonly error: HostError };
-
-/** One file as it is and as the task wants it. */
-export interface FileWrite {
-  readonly path: string;
-  readonly before: FileState | null;
-  /** null removes the file. */
-  readonly text: string | null;
-  readonly mode: number;
-}
-
-export interface TaskPlan {
-  readonly task: HostTask;
-  readonly resources: readonly PlannedResource[];
-  /** Runtime steps in order. */
-  readonly try: readonly Step[];
-  /** What takes `try` back, last resource first. */
-  readonly undo: readonly Step[];
-  readonly writes: readonly FileWrite[];
-}
 
 /**
  * Compares a task with what was observed. Pure.

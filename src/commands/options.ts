@@ -1,0 +1,24 @@
+/** What every command that works with hosts takes; names and meanings are Ansible's where Ansible has the option. */
+export interface CommonOptions {
+  readonly playbook?: string;
+  readonly limit?: string;
+  readonly tags?: readonly string[];
+  readonly skipTags?: readonly string[];
+  readonly extraVars?: readonly string[];
+  readonly forks: number;
+  readonly format: 'text' | 'json';
+  /** File for the report; standard output without. */
+  readonly output?: string;
+  readonly verbose: boolean;
+  readonly user?: string;
+  readonly privateKey?: string;
+  readonly askPass?: boolean;
+  readonly become?: boolean;
+  readonly becomeUser?: string;
+  readonly askBecomePass?: boolean;
+  readonly acceptNew?: boolean;
+  /** Seconds to wait for a login. */
+  readonly timeout: number;
+  /** Seconds that one step on a node may take. */
+  readonly commandTimeout: number;
+}

@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AgentSession } from '../agent/session.ts';
+import { type Inventory, loadInventory, parseExtraVars } from '../config/inventory/index.ts';
+import { compilePlaybook, loadPlaybook } from '../config/playbook/index.ts';
+import { renderValue } from '../config/vars.ts';
+import { type ConnectionOptions, connect, resolveTarget, type Target } from '../connection/index.ts';
+import { type Fault, formatFault, InputError } from '../core/errors.ts';
+import type { CompiledPlay } from '../core/task.ts';
+import type { OpenedSession, OpenSession } from '../engine/fleet.ts';
+import { packageFile } from '../paths.ts';
+import { resourceTypes } from '../resources/index.ts';
+import type { Io } from '../ui/io.ts';
+import { askSecret } from '../ui/prompt.ts';
+import type { CommonOptions } from './options.ts';
+
+/** A checked inventory and playbook: everything that can be known before a host is contacted. */
+export interface Prepared {
+  readonly inventory: Inventory;
+  readonly playbookFile: string;
+  readonly plays: readonly CompiledPlay[];
+}
+
+/**
+ * The playbook of an inventory: `-p`, or its neighbour `playbooks/site.yml` or `site.yml`, or the one that ships.
+ */
+export function playbookOf(inventoryFile: string, chosen: string | undefined): string {
+  if (chosen !== undefined) return chosen;
+  const folder = dirname(inventoryFile);
+  const neighbours = [join(folder, 'playbooks/site.yml'), join(folder, 'site.yml')];
+  return neighbours.find((path) => existsSync(path)) ?? packageFile('playbooks/cluster.yml');
+}
+
+/** Reads inventory and playbook. Throws InputError with every fault of both. */
+export function prepare(inventoryFile: string, options: CommonOptions, io: Io): Prepared {
+  const faults: Fault[] = [];
+  const inventory = collect(faults, () => loadInventory(inventoryFile, { extraVars: options.extraVars ?? [] }));
+  const playbookFile = playbookOf(inventoryFile, options.playbook);
+  const playbook = collect(faults, () => loadPlaybook(playbookFile, resourceTypes));
+  if (!inventory || !playbook || faults.length > 0) throw new InputError(faults);
+  for (const warning of inventory.warnings) io.err(`warning: ${formatFault(warning)}\n`);
+  const plays = compilePlaybook(playbook, inventory, {
+    registry: resourceTypes,
+    extraVars: parseExtraVars(options.extraVars ?? []),
+    ...(options.limit === undefined ? {} : { limit: options.limit }),
+    ...(options.tags === undefined ? {} : { tags: options.tags }),
+    ...(options.skipTags === undefined ? {} : { skipTags: options.skipTags }),
+  });
+  return { inventory, playbookFile, plays };
+}
+
+function collect<T>(faults: Fault[], work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    faults.push(...error.faults);
+    return null;
+  }
+}
+
+/**
+ * How to reach each host: connection variables, ssh config, flags. Asks for the passwords that were wished, once.
+ * @throws InputError with the faults of all hosts
+ */
+export async function connector(
+  hosts: readonly string[],
+  inventory: Inventory,
+  options: CommonOptions,
+  io: Io,
+): Promise<OpenSession> {
+  const secrets = {
+    ...(options.askPass ? { askedPassword: await askSecret('SSH password') } : {}),
+    ...(options.askBecomePass ? { becomePassword: await askSecret('sudo password') } : {}),
+  };
+  const connection: ConnectionOptions = {
+    ...secrets,
+    ...(options.user === undefined ? {} : { user: options.user }),
+    ...(options.privateKey === undefined ? {} : { privateKeys: [options.privateKey] }),
+    ...(options.becomeUser === undefined ? {} : { becomeUser: options.becomeUser }),
+    become: options.become ?? false,
+    acceptNew: options.acceptNew ?? false,
+    connectTimeoutMs: options.timeout * 1000,
+    notice: (text) => io.err(`${text}\n`),
+    ...(process.stdin.isTTY ? { askPassphrase: (file: string) => askSecret(`Passphrase of ${file}`) } : {}),
+  };
+  const faults: Fault[] = [];
+  const targets = new Map<string, Target>();
+  for (const host of hosts) {
+    const vars = inventory.vars(host);
+    const render = (value: string) => renderValue(value, vars);
+    const target = collect(faults, () => resolveTarget(host, vars, { ...connection, render }));
+    if (target) targets.set(host, target);
+  }
+  if (faults.length > 0) throw new InputError(faults);
+  return (host) => openSession(host, targets, connection, options);
+}
+
+async function openSession(
+  host: string,
+  targets: ReadonlyMap<string, Target>,
+  connection: ConnectionOptions,
+  options: CommonOptions,
+): Promise<OpenedSession> {
+  const target = targets.get(host);
+  if (!target) throw new Error(`no target for ${host}`);
+  const link = await connect(target, connection);
+  try {
+    const session = await AgentSession.open(link, { commandTimeoutMs: options.commandTimeout * 1000 });
+    return {
+      session,
+      async close() {
+        session.close();
+        await link.close();
+      },
+    };
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}

@@ -1,0 +1,122 @@
+import { EXIT, type ExitCode } from '../core/errors.ts';
+import type { ProbeReport } from '../core/probe.ts';
+import type { HostReport, Report } from '../core/report.ts';
+import { applyPlays } from '../engine/apply.ts';
+import { checkHosts, type HostOutcome } from '../engine/check.ts';
+import { hostsOf, type RunContext } from '../engine/fleet.ts';
+import { exitCodeOf, worst } from '../engine/outcome.ts';
+import { openProbe } from '../probe/session.ts';
+import type { Io } from '../ui/io.ts';
+import { planDetails } from '../ui/plan-details.ts';
+import { startProgress } from '../ui/progress.ts';
+import { hostBlock, summaryLine } from '../ui/text-report.ts';
+import type { CommonOptions } from './options.ts';
+import { writeOutput } from './output.ts';
+import { connector, prepare } from './prepare.ts';
+
+export interface PlanOptions extends CommonOptions {
+  /** Show the exact commands and the files' diffs. */
+  readonly commands?: boolean;
+  readonly diff?: boolean;
+}
+
+interface Started {
+  readonly context: RunContext;
+  readonly finish: (command: string, hosts: ReadonlyMap<string, HostReport>, probe: ProbeReport | null) => Report;
+  readonly stopProgress: () => void;
+}
+
+async function start(
+  inventoryFile: string,
+  options: CommonOptions,
+  io: Io,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Promise<Started> {
+  const startedAt = new Date();
+  const { inventory, plays } = prepare(inventoryFile, options, io);
+  const open = await connector(hostsOf(plays), inventory, options, io);
+  const progress = startProgress(hostsOf(plays), io, isQuiet);
+  return {
+    context: { plays, open, forks: options.forks, emit: progress.emit, signal },
+    stopProgress: progress.stop,
+    finish(command, hosts, probe) {
+      const status = worst([...hosts.values()].map((host) => host.status));
+      return {
+        version: 1,
+        command,
+        status,
+        exitCode: signal.aborted ? EXIT.interrupted : exitCodeOf(status),
+        startedAt: startedAt.toISOString(),
+        durationMs: Date.now() - startedAt.getTime(),
+        hosts: Object.fromEntries(hosts),
+        probe,
+      };
+    },
+  };
+}
+
+/** Brings hosts to the desired state: try, prove, keep. */
+export async function applyCommand(
+  file: string,
+  options: CommonOptions,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const { context, finish, stopProgress } = await start(file, options, io, signal, false);
+  const openProber = openProbe;
+  const result = await applyPlays({
+    ...context,
+    openProber: (play, sessions) => openProber(sessions, play.probe, play.probeInterfaces),
+  }).finally(stopProgress);
+  const report = finish('apply', result.hosts, result.probe);
+  return print(report, options, io, { isSilentWhenOk: false });
+}
+
+/** Drift for cron: silent when there is none. */
+export async function checkCommand(
+  file: string,
+  options: CommonOptions,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const { context, finish, stopProgress } = await start(file, options, io, signal, true);
+  const outcomes = await checkHosts(context).finally(stopProgress);
+  return print(finish('check', reportsOf(outcomes), null), options, io, { isSilentWhenOk: !options.verbose });
+}
+
+/** Shows what apply would change. */
+export async function planCommand(file: string, options: PlanOptions, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { context, finish, stopProgress } = await start(file, options, io, signal, false);
+  const outcomes = await checkHosts(context).finally(stopProgress);
+  const report = finish('plan', reportsOf(outcomes), null);
+  const details = (host: string) =>
+    planDetails(
+      outcomes.get(host)?.plans ?? [],
+      { commands: options.commands ?? false, diff: options.diff ?? false },
+      io,
+    );
+  return print(report, options, io, { isSilentWhenOk: false, details });
+}
+
+function reportsOf(outcomes: ReadonlyMap<string, HostOutcome>): Map<string, HostReport> {
+  return new Map([...outcomes].map(([host, outcome]) => [host, outcome.report]));
+}
+
+interface PrintOptions {
+  readonly isSilentWhenOk: boolean;
+  readonly details?: (host: string) => string;
+}
+
+function print(report: Report, options: CommonOptions, io: Io, { isSilentWhenOk, details }: PrintOptions): ExitCode {
+  if (options.format === 'json') writeOutput(`${JSON.stringify(report, null, 2)}\n`, options.output, io);
+  else {
+    const blocks = Object.entries(report.hosts).map(
+      ([host, outcome]) => hostBlock(host, outcome, io, options.verbose) + (details?.(host) ?? ''),
+    );
+    const isSilent = isSilentWhenOk && report.exitCode === EXIT.ok;
+    const text = isSilent ? '' : `${blocks.join('')}${summaryLine(report, io)}\n`;
+    if (text !== '' || options.output !== undefined) writeOutput(text, options.output, io);
+  }
+  return report.exitCode as ExitCode;
+}

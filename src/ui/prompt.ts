@@ -1,0 +1,41 @@
+import { closeSync, openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { ReadStream, WriteStream } from 'node:tty';
+import { InputError } from '../core/errors.ts';
+
+/**
+ * Asks for a secret on the controlling terminal, whatever standard input is, without showing what is typed.
+ * @throws InputError where there is no terminal
+ */
+export async function askSecret(question: string): Promise<string> {
+  const input = openTerminal('r');
+  const output = openTerminal('w');
+  const keyboard = new ReadStream(input);
+  const screen = new WriteStream(output);
+  screen.write(`${question}: `);
+  const lines = createInterface({ input: keyboard, terminal: true });
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve);
+      lines.once('SIGINT', () => reject(new InputError([{ message: 'no password was given' }])));
+    });
+  } finally {
+    lines.close();
+    keyboard.destroy();
+    screen.write('\n');
+    closeSync(output);
+  }
+}
+
+function openTerminal(flags: 'r' | 'w'): number {
+  try {
+    return openSync('/dev/tty', flags);
+  } catch {
+    throw new InputError([
+      {
+        message: 'a password was to be asked for, but there is no terminal',
+        hint: 'use a key or an agent, or set ansible_password or ansible_become_password in the inventory',
+      },
+    ]);
+  }
+}
