@@ -4,9 +4,12 @@ import { closest, distance } from 'fastest-levenshtein';
 export function didYouMean(word: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
   const nearest = closest(word, known);
-  const limit = Math.max(2, Math.floor(Math.max(word.length, nearest.length) / 3));
+  const longer = Math.max(word.length, nearest.length);
+  const limit = longer <= 3 ? 1 : Math.max(2, Math.floor(longer / 3));
   const isNear = distance(word, nearest) <= limit;
-  const contained = known.find((name) => word.length >= 4 && (name.includes(word) || word.includes(name)));
+  const contained = known.find(
+    (name) => Math.min(word.length, name.length) >= 4 && (name.includes(word) || word.includes(name)),
+  );
   const best = isNear ? nearest : contained;
   return best === undefined ? undefined : `did you mean "${best}"?`;
 }

@@ -1,0 +1,270 @@
+import { type Fault, InputError } from '../core/errors.ts';
+import { compileTemplate } from './template.ts';
+import type { Names } from './template-evaluate.ts';
+import { TemplateFaults } from './template-fault.ts';
+import { childOf, faultAt, offsetInScalar, toValue, type YamlMap, type YamlNode } from './yaml.ts';
+
+/** A variable as it was written: templates in it are evaluated when it is used. */
+export interface Variable {
+  readonly value: unknown;
+  /** Where it stands, where that is known; positions of faults come from it. */
+  readonly node: YamlNode | undefined;
+  /** What to call it where its place is unknown: `inventory variable "x"`. */
+  readonly origin: string;
+}
+
+/** Variables of one place of definition. */
+export interface VarLayer {
+  get(name: string): Variable | undefined;
+  names(): readonly string[];
+}
+
+/** The variables of a YAML mapping, which know their places. */
+export function layerOf(map: YamlMap): VarLayer {
+  return {
+    get: (name) => {
+      const entry = map.entries.get(name);
+      return entry && { value: plainValue(entry.value), node: entry.value, origin: `variable "${name}"` };
+    },
+    names: () => [...map.entries.keys()],
+  };
+}
+
+/** Variables without places, such as those of an inventory host. */
+export function plainLayer(values: Readonly<Record<string, unknown>>, kind: string): VarLayer {
+  return {
+    get: (name) =>
+      Object.hasOwn(values, name) ? { value: values[name], node: undefined, origin: `${kind} "${name}"` } : undefined,
+    names: () => Object.keys(values),
+  };
+}
+
+/** One variable, such as the item of a loop. */
+export function singleLayer(name: string, value: unknown): VarLayer {
+  const variable: Variable = { value: new Evaluated(value), node: undefined, origin: `variable "${name}"` };
+  return { get: (asked) => (asked === name ? variable : undefined), names: () => [name] };
+}
+
+/** A value in which no template is left: text in it that looks like one stays as it is. */
+class Evaluated {
+  readonly value: unknown;
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+/**
+ * The variables that one task of one host can name. They are evaluated when used, so that one may refer to others in any
+ * order, and each at most once.
+ */
+export class Scope implements Names {
+  /** Highest precedence first. */
+  readonly #layers: readonly VarLayer[];
+  readonly #values = new Map<string, unknown>();
+  /** What is being evaluated, outermost first: `a`, or `a.b` for a value inside a map. */
+  readonly #open: string[] = [];
+  #names: readonly string[] | null = null;
+
+  /** @param layers highest precedence first */
+  constructor(layers: readonly VarLayer[]) {
+    this.#layers = layers;
+  }
+
+  has(name: string): boolean {
+    return this.#find(name) !== undefined;
+  }
+
+  names(): readonly string[] {
+    this.#names ??= [...new Set(this.#layers.flatMap((layer) => layer.names()))];
+    return this.#names;
+  }
+
+  /** The value of a variable. Maps in it are evaluated as they are looked into. @throws InputError where it can't be evaluated */
+  get(name: string): unknown {
+    if (this.#values.has(name)) return this.#values.get(name);
+    const variable = this.#find(name);
+    if (variable === undefined) return undefined;
+    const value = this.#inside(name, () => this.#evaluate(variable.value, variable.node, name, variable.origin));
+    this.#values.set(name, value);
+    return value;
+  }
+
+  /**
+   * The value of a part of a playbook, all templates in it evaluated.
+   * @throws InputError with all faults in it
+   */
+  render(node: YamlNode): unknown {
+    if (!hasTemplate(node)) return plainValue(node);
+    return force(this.#evaluate(plainValue(node), node, '', ''));
+  }
+
+  #find(name: string): Variable | undefined {
+    for (const layer of this.#layers) {
+      const variable = layer.get(name);
+      if (variable !== undefined) return variable;
+    }
+    return undefined;
+  }
+
+  #inside<Value>(label: string, run: () => Value): Value {
+    if (this.#open.includes(label)) throw this.#circle(label);
+    this.#open.push(label);
+    try {
+      return run();
+    } finally {
+      this.#open.pop();
+    }
+  }
+
+  #circle(label: string): InputError {
+    const members = this.#open.slice(this.#open.indexOf(label));
+    // Told from its first member by name, so that the same circle is the same fault wherever it was entered.
+    const first = members.indexOf([...members].sort()[0] ?? label);
+    const chain = [...members.slice(first), ...members.slice(0, first)];
+    const start = chain[0] ?? label;
+    const [name = start] = start.split('.');
+    const node = this.#find(name)?.node;
+    const message = `variable "${start}" refers to itself: ${[...chain, start].join(' → ')}`;
+    return new InputError([node ? faultAt(node.doc, node.start, message) : { message }]);
+  }
+
+  #evaluate(value: unknown, node: YamlNode | undefined, label: string, origin: string): unknown {
+    if (value instanceof Evaluated) return value.value;
+    if (typeof value === 'string') return this.#evaluateText(value, node, origin);
+    if (Array.isArray(value)) return this.#evaluateList(value, node, label, origin);
+    if (typeof value !== 'object' || value === null) return value;
+    const special = markedValue(value, origin);
+    if (special !== undefined) return special;
+    return this.#lazyMap(value, node, label, origin);
+  }
+
+  #evaluateList(list: readonly unknown[], node: YamlNode | undefined, label: string, origin: string): unknown {
+    const faults: Fault[] = [];
+    const items = list.map((item, index) => {
+      try {
+        return this.#evaluate(item, childOf(node, index), `${label}[${index}]`, origin);
+      } catch (error) {
+        faults.push(...faultsOf(error));
+        return undefined;
+      }
+    });
+    if (faults.length > 0) throw new InputError(faults);
+    return items;
+  }
+
+  #lazyMap(source: object, node: YamlNode | undefined, label: string, origin: string): object {
+    const map: object = Object.create(null);
+    for (const [key, value] of Object.entries(source)) {
+      const isPlain = typeof value === 'number' || typeof value === 'boolean' || value === null;
+      const path = label === '' ? key : `${label}.${key}`;
+      const get = isPlain
+        ? () => value
+        : lazily(() => this.#inside(path, () => this.#evaluate(value, childOf(node, key), path, origin)));
+      Object.defineProperty(map, key, { enumerable: true, configurable: true, get });
+    }
+    return map;
+  }
+
+  #evaluateText(text: string, node: YamlNode | undefined, origin: string): unknown {
+    if (!text.includes('{{') && !text.includes('{%')) return text;
+    try {
+      if (text.includes('{%')) throw jinjaStatement(text);
+      return compileTemplate(text).evaluate(this);
+    } catch (error) {
+      if (!(error instanceof TemplateFaults)) throw error;
+      throw new InputError(error.faults.map((fault) => placedFault(fault, node, origin)));
+    }
+  }
+}
+
+function jinjaStatement(text: string): TemplateFaults {
+  const message = 'Jinja statements ("{%") are not supported';
+  return new TemplateFaults([
+    Object.assign(new Error(message), {
+      name: 'TemplateFault' as const,
+      index: text.indexOf('{%'),
+      hint: 'use {{#if}} and {{#each}}',
+    }),
+  ]);
+}
+
+function placedFault(
+  fault: { readonly message: string; readonly index: number; readonly hint: string | undefined },
+  node: YamlNode | undefined,
+  origin: string,
+): Fault {
+  if (node?.kind === 'scalar') return faultAt(node.doc, offsetInScalar(node, fault.index), fault.message, fault.hint);
+  return { message: `${origin}: ${fault.message}`, hint: fault.hint };
+}
+
+/** The two tags by which Ansible marks a value, as `ansible-inventory --list` prints them. */
+function markedValue(value: object, origin: string): string | undefined {
+  const keys = Object.keys(value);
+  if (keys.length !== 1) return undefined;
+  if ('__ansible_vault' in value) {
+    const hint = 'give it with -e, or in a file that is not encrypted';
+    throw new InputError([{ message: `${origin} is encrypted with ansible-vault`, hint }]);
+  }
+  return '__ansible_unsafe' in value && typeof value.__ansible_unsafe === 'string' ? value.__ansible_unsafe : undefined;
+}
+
+function lazily(run: () => unknown): () => unknown {
+  let known: { readonly value: unknown } | null = null;
+  return () => {
+    known ??= { value: run() };
+    return known.value;
+  };
+}
+
+/** A value with nothing left to evaluate. @throws InputError with all faults in it */
+export function force(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const faults: Fault[] = [];
+  const attempt = (run: () => unknown): unknown => {
+    try {
+      return force(run());
+    } catch (error) {
+      faults.push(...faultsOf(error));
+      return undefined;
+    }
+  };
+  let result: unknown;
+  if (Array.isArray(value)) {
+    result = value.map((item) => attempt(() => item));
+  } else {
+    const map: Record<string, unknown> = Object.create(null);
+    for (const key of Object.keys(value)) map[key] = attempt(() => Reflect.get(value, key));
+    result = map;
+  }
+  if (faults.length > 0) throw new InputError(faults);
+  return result;
+}
+
+function faultsOf(error: unknown): readonly Fault[] {
+  if (error instanceof InputError) return error.faults;
+  throw error;
+}
+
+const plainValues = new WeakMap<YamlNode, unknown>();
+const templated = new WeakMap<YamlNode, boolean>();
+
+/** `toValue`, kept for the next host. */
+function plainValue(node: YamlNode): unknown {
+  if (!plainValues.has(node)) plainValues.set(node, toValue(node));
+  return plainValues.get(node);
+}
+
+/** Whether something in a node has to be evaluated. */
+export function hasTemplate(node: YamlNode): boolean {
+  const known = templated.get(node);
+  if (known !== undefined) return known;
+  const result = findTemplate(node);
+  templated.set(node, result);
+  return result;
+}
+
+function findTemplate(node: YamlNode): boolean {
+  if (node.kind === 'scalar') return typeof node.value === 'string' && /\{[{%]/.test(node.value);
+  if (node.kind === 'list') return node.items.some(hasTemplate);
+  return [...node.entries.values()].some((entry) => hasTemplate(entry.value));
+}
