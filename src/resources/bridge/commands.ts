@@ -1,0 +1,202 @@
+import { PROPERTIES, type Property } from './properties.ts';
+
+/** What one simple command sets on the bridge. */
+interface Setting {
+  readonly property: Property;
+  /** In the kernel's unit. */
+  readonly value: number;
+}
+
+/** One simple command of a line, and how it is joined to the one before. */
+interface Part {
+  readonly text: string;
+  readonly joiner: '' | ';' | '&&' | '||';
+  readonly words: readonly string[];
+  readonly settings: readonly Setting[];
+}
+
+/** A command of an `up`, `post-up` or `pre-up` line, as far as it can be understood without running it. */
+export interface HookCommand {
+  /** In the order in which they are set. */
+  readonly settings: readonly Setting[];
+  /** Properties that the command seems to touch in a way not understood here. Their names. */
+  readonly suspects: readonly string[];
+  /** The command without what sets these properties; "" where nothing worth keeping is left. */
+  without(properties: ReadonlySet<string>): string;
+  /** The command with each setting of the property giving this value. */
+  withValue(property: Property, value: number): string;
+}
+
+/**
+ * Reads a command that ifup gives to a shell: `echo 1 > /sys/class/net/vmbr0/bridge/…` and `ip link set … type bridge …`,
+ * joined by `;` and `&&`, in brackets or braces, with `$IFACE` for the bridge. Nothing is ever run.
+ */
+export function readCommand(command: string, bridge: string): HookCommand {
+  const parts = isPlainName(bridge) ? readParts(command, bridge) : undefined;
+  if (parts === undefined || parts.every((part) => part.settings.length === 0)) {
+    return { settings: [], suspects: mentioned(command), without: () => command, withValue: () => command };
+  }
+  const settings = parts.flatMap((part) => part.settings);
+  const rest = parts.filter((part) => part.settings.length === 0).map((part) => part.text);
+  return {
+    settings,
+    suspects: mentioned(rest.join('\n')),
+    without: (properties) => join(withoutAlternatives(parts, (part) => cut(part, properties, bridge))),
+    withValue: (property, value) => join(parts.map((part) => change(part, property, value, bridge))),
+  };
+}
+
+/** The command that sets a property at boot with classic ifupdown. `bridge` must be free of what a shell interprets. */
+export function bootCommand(bridge: string, property: Property, value: number): string {
+  return `echo ${value} > /sys/class/net/${bridge}/bridge/${property.sysfs}`;
+}
+
+/** Whether a name means nothing but itself in a shell. */
+export function isPlainName(name: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name);
+}
+
+/** Words that keep a shell from failing or waiting, or only look: a line made of them alone does nothing. */
+function isIdle(words: readonly string[]): boolean {
+  return /^(?:|true|:|\[|test|sleep)$/.test(words[0] ?? '') || words.join(' ') === 'exit 0';
+}
+
+/** What `edit` leaves of the parts; an `|| true` goes with the part that it excuses. */
+function withoutAlternatives(parts: readonly Part[], edit: (part: Part) => Part | undefined): Part[] {
+  const kept: Part[] = [];
+  let isGone = false;
+  for (const part of parts) {
+    if (isGone && part.joiner === '||') continue;
+    const left = edit(part);
+    isGone = left === undefined;
+    if (left !== undefined) kept.push(left);
+  }
+  return kept;
+}
+
+function join(kept: readonly Part[]): string {
+  if (kept.every((part) => isIdle(part.words))) return '';
+  return kept
+    .map((part, index) => (index === 0 ? part.text : `${part.joiner === ';' ? '; ' : ` ${part.joiner} `}${part.text}`))
+    .join('');
+}
+
+/** A part without some properties; undefined where nothing is left of it. */
+function cut(part: Part, properties: ReadonlySet<string>, bridge: string): Part | undefined {
+  const left = part.settings.filter((setting) => !properties.has(setting.property.name));
+  if (left.length === part.settings.length) return part;
+  return left.length === 0 ? undefined : { ...part, text: rebuild(part, left, bridge), settings: left };
+}
+
+function change(part: Part, property: Property, value: number, bridge: string): Part {
+  if (!part.settings.some((setting) => setting.property === property && setting.value !== value)) return part;
+  const settings = part.settings.map((setting) => (setting.property === property ? { property, value } : setting));
+  return { ...part, text: rebuild(part, settings, bridge), settings };
+}
+
+/** The same command with other settings; `ip` keeps its path and the arguments that are none of ours. */
+function rebuild(part: Part, settings: readonly Setting[], bridge: string): string {
+  const [first] = settings;
+  if (part.words.includes('type') && part.words.includes('bridge')) {
+    const at = part.words.indexOf('type') + 2;
+    const foreign = pairs(part.words.slice(at)).filter(([key]) => !PROPERTIES.some((each) => each.ip === key));
+    const ours = settings.map(({ property, value }) => [property.ip, String(value)]);
+    return [...part.words.slice(0, at), ...ours.flat(), ...foreign.flat()].join(' ');
+  }
+  return first === undefined ? '' : bootCommand(bridge, first.property, first.value);
+}
+
+function pairs(words: readonly string[]): [string, string][] {
+  const out: [string, string][] = [];
+  for (let at = 0; at < words.length; at += 2) out.push([words[at] ?? '', words[at + 1] ?? '']);
+  return out;
+}
+
+/** Names of the properties that a text mentions, under any of their spellings. */
+function mentioned(text: string): string[] {
+  const words = new Set(text.match(/[A-Za-z_][A-Za-z0-9_]*/g) ?? []);
+  return PROPERTIES.filter(
+    ({ name, sysfs, ip, ifupdown2 }) =>
+      words.has(name) || words.has(sysfs) || words.has(ip) || words.has(ifupdown2.replace('bridge-', 'set')),
+  ).map(({ name }) => name);
+}
+
+/** undefined: the line is more than simple commands. */
+function readParts(command: string, bridge: string): Part[] | undefined {
+  const inner = /^\((.*)\)$|^\{[ \t](.*);[ \t]*\}$/s.exec(command.trim());
+  const text = (inner ? (inner[1] ?? inner[2] ?? '') : command).replace(/;[ \t]*$/, '');
+  const tokens = tokenize(text.replace(/\$IFACE(?![A-Za-z0-9_])|\$\{IFACE\}/g, () => bridge));
+  if (tokens === undefined) return undefined;
+  const parts: Part[] = [];
+  for (const { joiner, text: raw, words } of tokens) {
+    const settings = [...readEcho(words, bridge), ...readIp(words, bridge)];
+    parts.push({ text: raw, joiner, words, settings });
+  }
+  // What stands beside `||` runs only where the other side failed: taking one side away changes the meaning of the other.
+  const isConditional = parts.some((part) => part.joiner === '||' && !isIdle(part.words));
+  return isConditional ? undefined : parts;
+}
+
+function readEcho(words: readonly string[], bridge: string): Setting[] {
+  const [program, ...rest] = words.filter((word) => !/^(?:-n|2>|\/dev\/null)$/.test(word));
+  const [value = '', redirect, path = '', ...more] = rest;
+  if (!/^(?:\/bin\/|\/usr\/bin\/)?(?:echo|printf)$/.test(program ?? '')) return [];
+  if (redirect !== '>' || more.length > 0 || !/^\d{1,15}$/.test(value)) return [];
+  const parsed = /^\/sys\/(?:class|devices\/virtual)\/net\/([^/]+)\/bridge\/([^/]+)$/.exec(path);
+  const property = PROPERTIES.find((each) => each.sysfs === parsed?.[2]);
+  return property !== undefined && parsed?.[1] === bridge ? [{ property, value: normal(property, value) }] : [];
+}
+
+function readIp(words: readonly string[], bridge: string): Setting[] {
+  const [program = '', ...rest] = words;
+  if (!/^(?:\/s?bin\/|\/usr\/s?bin\/)?ip$/.test(program)) return [];
+  const at = rest.indexOf('type');
+  const head = rest.slice(0, at).filter((word) => word !== 'dev');
+  // `rebuild` writes the words back without quotes.
+  if (!words.every((word) => /^[\w./:,=+-]+$/.test(word))) return [];
+  if (at < 0 || rest[at + 1] !== 'bridge' || head.join(' ') !== `link set ${bridge}`) return [];
+  return pairs(rest.slice(at + 2)).flatMap(([key, value]) => {
+    const property = PROPERTIES.find((each) => each.ip === key);
+    return property !== undefined && /^\d{1,15}$/.test(value) ? [{ property, value: normal(property, value) }] : [];
+  });
+}
+
+function normal(property: Property, value: string): number {
+  return property.kind === 'flag' ? Number(Number(value) !== 0) : Number(value);
+}
+
+interface Token {
+  readonly joiner: Part['joiner'];
+  readonly text: string;
+  readonly words: readonly string[];
+}
+
+const LEXER =
+  /(?<blank>[ \t\r\n]+)|(?<joiner>&&|\|\||;)|(?<redirect>2>|>)|(?<word>(?:[^\s;&|<>()$`\\"'*?#~{}]|'[^']*'|"[^"$`\\]*")+)|(?<other>[\s\S])/g;
+
+/** Splits a line into simple commands; undefined where it holds anything that only a shell can tell. */
+function tokenize(line: string): Token[] | undefined {
+  const tokens: { joiner: Part['joiner']; from: number; to: number; words: string[] }[] = [];
+  let current = { joiner: '' as Part['joiner'], from: 0, to: 0, words: [] as string[] };
+  for (const match of line.matchAll(LEXER)) {
+    const { joiner, redirect, word, other } = match.groups ?? {};
+    if (other !== undefined) return undefined;
+    if (joiner !== undefined) {
+      if (current.words.length === 0) return undefined;
+      tokens.push(current);
+      const next = match.index + match[0].length;
+      current = { joiner: joiner as Part['joiner'], from: next, to: next, words: [] };
+    } else if (redirect !== undefined || word !== undefined) {
+      current.words.push(redirect ?? (word ?? '').replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
+      current.to = match.index + match[0].length;
+    }
+  }
+  tokens.push(current);
+  const isCompound = tokens.some(({ words }) =>
+    /^(?:if|then|else|fi|for|while|until|do|done|case|!|\{)$/.test(words[0] ?? ''),
+  );
+  // `1>` redirects descriptor 1: the digit is no argument.
+  if (/(?:^|[ \t])[013-9]>/.test(line)) return undefined;
+  if (isCompound || current.words.length === 0) return undefined;
+  return tokens.map(({ joiner, from, to, words }) => ({ joiner, words, text: line.slice(from, to).trim() }));
+}

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { PROPERTIES, toKernel, type Wanted } from './properties.ts';
+
+/** An hour: far above any sensible timer, below every value in the kernel's unit that people copy from sysfs. */
+const LONGEST = 3600;
+/** The largest response time that the one byte of an IGMPv2 query can say, in seconds (RFC 2236, 2.2). */
+const IGMP2_LONGEST_RESPONSE = 25.5;
+
+const flag = (what: string) =>
+  z
+    .boolean({
+      error: ({ input }) =>
+        `must be true or false, ${JSON.stringify(input) ?? 'nothing'} is ${input === null ? 'null' : `a ${typeof input}`}`,
+    })
+    .describe(`${what}: true or false`)
+    .optional();
+
+const count = (what: string, max: number) =>
+  z
+    .int({ error: `must be a whole number from 0 to ${max}` })
+    .min(0, `must be a whole number from 0 to ${max}`)
+    .max(max, `must be a whole number from 0 to ${max}`)
+    .describe(`${what}: a whole number, 0 to ${max}`)
+    .optional();
+
+const seconds = (what: string, min: number) => {
+  const range = `must be seconds, from ${min} to ${LONGEST}`;
+  return z
+    .number({ error: `${range}, as a number without unit` })
+    .min(min, range)
+    .max(LONGEST, `${range}; the kernel's own unit is a hundredth of it: 12500 in sysfs is 125 here`)
+    .multipleOf(0.01, `${range}, with two decimals at most`)
+    .describe(`${what}: seconds, ${min} to ${LONGEST}, two decimals at most (ifupdown2 keeps whole seconds only)`)
+    .optional();
+};
+
+const oneOf = (what: string, values: readonly [number, ...number[]]) =>
+  z
+    .literal([...values], { error: `must be one of ${values.join(', ')} (a number)` })
+    .describe(what)
+    .optional();
+
+/** A name that the kernel takes (dev_valid_name): up to 15 bytes, no white space, "/" or ":", not "." or "..". */
+const deviceName = z
+  .string({ error: 'must be the name of a bridge, such as "vmbr0"' })
+  .refine(isDeviceName, 'must be a device name: 1 to 15 bytes without white space, "/" or ":", such as "vmbr0"')
+  .describe('Name of the bridge, such as vmbr0: 1 to 15 bytes, no white space, "/" or ":"');
+
+/** What a `bridge` task takes. At least one property besides the name. */
+export const BridgeParams = z
+  .strictObject({
+    name: deviceName,
+    multicast_snooping: flag('Whether the bridge forwards a group only to the ports that joined it'),
+    multicast_querier: flag('Whether the bridge asks for members where it hears no better querier'),
+    multicast_query_use_ifaddr: flag(
+      'Whether queries come from the address of the bridge and not from 0.0.0.0; needs an address on it',
+    ),
+    multicast_igmp_version: oneOf('IGMP version of its queries: 2 or 3', [2, 3]),
+    multicast_mld_version: oneOf('MLD version of its queries: 1 or 2', [1, 2]),
+    multicast_router: oneOf(
+      'Whether the bridge itself gets all groups as a multicast router: 0 never, 1 where queries say so, 2 always',
+      [0, 1, 2],
+    ),
+    multicast_query_interval: seconds('Time between two general queries', 1),
+    multicast_query_response_interval: seconds('Time that hosts have to answer a query', 0.1),
+    multicast_querier_interval: seconds('Time without a query after which another querier counts as gone', 0.1),
+    multicast_membership_interval: seconds('Time without a report after which a port counts as having left', 0.1),
+    multicast_last_member_interval: seconds('Time between the queries that follow a leave', 0.1),
+    multicast_startup_query_interval: seconds('Time between the first queries after the start', 1),
+    multicast_last_member_count: count('Number of queries that follow a leave', 255),
+    multicast_startup_query_count: count('Number of queries sent at the start', 255),
+    multicast_hash_max: z
+      .int({ error: 'must be a whole number from 1 to 65536' })
+      .min(1, 'must be a whole number from 1 to 65536')
+      .max(65536, 'must be a whole number from 1 to 65536')
+      .describe(
+        'Number of group entries that the bridge keeps: a whole number, 1 to 65536, before Linux 4.20 a power of two',
+      )
+      .optional(),
+    multicast_stats_enabled: flag('Whether the bridge counts IGMP and MLD messages'),
+  })
+  .superRefine((params, context) => {
+    for (const fault of crossFaults(params)) {
+      context.addIssue({ code: 'custom', path: fault.path, message: fault.message });
+    }
+  });
+
+/** The checked parameters of a `bridge` task. */
+export type BridgeParams = z.output<typeof BridgeParams>;
+
+/** The properties that a task names, in the kernel's units. */
+export function wantedOf(params: BridgeParams): readonly Wanted[] {
+  const given = params as Readonly<Record<string, unknown>>;
+  return PROPERTIES.flatMap((property) => {
+    const value = given[property.name];
+    return typeof value === 'boolean' || typeof value === 'number'
+      ? [{ property, value: toKernel(property, value) }]
+      : [];
+  });
+}
+
+function isDeviceName(name: string): boolean {
+  const bytes = new TextEncoder().encode(name).length;
+  return bytes >= 1 && bytes <= 15 && name !== '.' && name !== '..' && !/[\s/:\u0000-\u001f\u007f]/u.test(name);
+}
+
+/** Rules between parameters. Sources: RFC 3376, 8.3 and 8.4; RFC 2236, 2.2. */
+function crossFaults(params: Readonly<Record<string, unknown>>): { path: string[]; message: string }[] {
+  const faults: { path: string[]; message: string }[] = [];
+  const of = (name: string) => {
+    const value = params[name];
+    return typeof value === 'number' ? value : undefined;
+  };
+  if (PROPERTIES.every((property) => params[property.name] === undefined)) {
+    faults.push({ path: [], message: 'names no property: add at least one, such as multicast_querier: true' });
+  }
+  const response = of('multicast_query_response_interval');
+  const query = of('multicast_query_interval');
+  const path = ['multicast_query_response_interval'];
+  if (response !== undefined && query !== undefined && response >= query) {
+    faults.push({ path, message: `must be less than multicast_query_interval (${query}), RFC 3376 section 8.3` });
+  }
+  if (response !== undefined && response > IGMP2_LONGEST_RESPONSE && of('multicast_igmp_version') === 2) {
+    faults.push({ path, message: `must be at most ${IGMP2_LONGEST_RESPONSE} with multicast_igmp_version: 2` });
+  }
+  const membership = of('multicast_membership_interval');
+  if (membership !== undefined && query !== undefined && membership <= query) {
+    faults.push({
+      path: ['multicast_membership_interval'],
+      message: `must be more than multicast_query_interval (${query}), or members time out between two queries`,
+    });
+  }
+  const querier = of('multicast_querier_interval');
+  if (querier !== undefined && query !== undefined && querier <= query) {
+    faults.push({
+      path: ['multicast_querier_interval'],
+      message: `must be more than multicast_query_interval (${query}), or a live querier counts as gone between two queries`,
+    });
+  }
+  return faults;
+}
