@@ -1,0 +1,155 @@
+import {
+  CONTROLLER_ADDRESS,
+  type LabNode,
+  type LabPaths,
+  netnsName,
+  PREFIX_LENGTH,
+  type SwitchKind,
+} from './layout.ts';
+
+/**
+ * The strict switch forgets a member after 8 s. Timers of the nodes' bridges that fit to it, in seconds, by their name
+ * in interfaces(5) of ifupdown2 and in ip-link(8): a real minute passes in two seconds.
+ */
+const STRICT_TIMERS = [
+  ['bridge-mcqi', 'mcast_query_interval', 3],
+  ['bridge-mcqri', 'mcast_query_response_interval', 1],
+  ['bridge-mcsqi', 'mcast_startup_query_interval', 1],
+] as const;
+
+/** Settings of a node's vmbr0 in ip-link(8)'s words: what the node's /etc/network/interfaces asks for. */
+export function bridgeOptions(kind: SwitchKind): string[] {
+  const timers = STRICT_TIMERS.flatMap(([, option, seconds]) => [option, String(seconds * 100)]);
+  const options = ['stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '1', 'mcast_querier', '0'];
+  return kind === 'strict' ? [...options, ...timers] : options;
+}
+
+/** A node's /etc/network/interfaces, in the shape that the installer of Proxmox VE leaves. */
+export function interfacesText(node: LabNode, kind: SwitchKind): string {
+  const timers = kind === 'strict' ? STRICT_TIMERS.map(([attribute, , seconds]) => `\t${attribute} ${seconds}`) : [];
+  return [
+    'auto lo',
+    'iface lo inet loopback',
+    '',
+    'iface eth0 inet manual',
+    '',
+    'auto vmbr0',
+    'iface vmbr0 inet static',
+    `\taddress ${node.address}/${PREFIX_LENGTH}`,
+    '\tbridge-ports eth0',
+    '\tbridge-stp off',
+    '\tbridge-fd 0',
+    ...timers,
+    '',
+    'source /etc/network/interfaces.d/*',
+    '',
+  ].join('\n');
+}
+
+/** The /etc/hosts of every node: all nodes know each other. */
+export function hostsText(nodes: readonly LabNode[]): string {
+  return [
+    '127.0.0.1 localhost.localdomain localhost',
+    ...nodes.map((node) => `${node.address} ${node.name}.lab ${node.name}`),
+    '',
+    '::1 ip6-localhost ip6-loopback',
+    'ff02::1 ip6-allnodes',
+    'ff02::2 ip6-allrouters',
+    '',
+  ].join('\n');
+}
+
+/** The nodes' sshd_config: Debian's limits, except for MaxStartups, and keys only. */
+export function sshdConfigText(maxStartups: string): string {
+  return [
+    'Port 22',
+    'HostKey /etc/ssh/ssh_host_ed25519_key',
+    'PermitRootLogin prohibit-password',
+    'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no',
+    'UsePAM no',
+    'UseDNS no',
+    'PrintMotd no',
+    `MaxStartups ${maxStartups}`,
+    'AcceptEnv LANG LC_*',
+    'Subsystem sftp internal-sftp',
+    '',
+  ].join('\n');
+}
+
+/** The ssh_config of the controller: ssh(1), Ansible and mcastctl reach the nodes with it from this machine. */
+export function sshConfigText(lab: string, paths: LabPaths, nodes: readonly LabNode[]): string {
+  return [
+    ...nodes.flatMap((node) => [`Host ${node.name}`, `  HostName ${node.address}`]),
+    'Host *',
+    '  User root',
+    `  IdentityFile ${paths.key}`,
+    '  IdentitiesOnly yes',
+    `  UserKnownHostsFile ${paths.knownHosts}`,
+    '  GlobalKnownHostsFile /dev/null',
+    '  StrictHostKeyChecking yes',
+    `  ProxyCommand nsenter --net=/run/netns/${netnsName(lab, 'ctl')} /usr/bin/perl ${paths.relayScript} %h %p`,
+    '',
+  ].join('\n');
+}
+
+/** The inventory of a lab, for mcastctl and Ansible alike. */
+export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabNode[]): string {
+  return [
+    `# Inventory of the lab "${lab}", gone with "mcastctl lab down"`,
+    'all:',
+    '  children:',
+    '    cluster:',
+    '      hosts:',
+    ...nodes.flatMap((node) => [`        ${node.name}:`, `          ansible_host: ${node.address}`]),
+    '      vars:',
+    '        cluster_bridge: vmbr0',
+    '        cluster_nic: eth0',
+    '        ansible_user: root',
+    `        ansible_ssh_private_key_file: ${paths.key}`,
+    `        ansible_ssh_common_args: -F ${paths.sshConfig}`,
+    '        ansible_python_interpreter: /usr/bin/python3',
+    '',
+  ].join('\n');
+}
+
+/** Lines of known_hosts. `keys`: the public key of each node, "ssh-ed25519 AAAA…". */
+export function knownHostsText(nodes: readonly LabNode[], keys: readonly string[]): string {
+  return nodes.map((node, index) => `${node.address},${node.name} ${keys[index] ?? ''}\n`).join('');
+}
+
+/** Batch for `ip` in the switch's namespace: the bridge and the controller's cable. */
+export function switchBatch(lab: string, kind: SwitchKind): string {
+  // A bridge floods unregistered groups until it has seen a querier: it is shown one once and remembers it for a year.
+  const snooping =
+    kind === 'strict'
+      ? 'mcast_snooping 1 mcast_querier 0 mcast_membership_interval 800 mcast_querier_interval 3153600000 mcast_stats_enabled 1'
+      : 'mcast_snooping 0';
+  return [
+    `link add name switch type bridge stp_state 0 forward_delay 0 ${snooping}`,
+    'link set dev switch up',
+    `link add name ctl type veth peer name eth0 netns ${netnsName(lab, 'ctl')}`,
+    ...portLines('ctl', kind),
+    '',
+  ].join('\n');
+}
+
+/** Batch for `ip` in the switch's namespace: the nodes' cables. */
+export function portsBatch(nodes: readonly LabNode[], kind: SwitchKind): string {
+  const lines = nodes.flatMap((node) => [
+    `link add name ${node.name} type veth peer name eth0 netns ${node.netns}`,
+    ...portLines(node.name, kind),
+  ]);
+  return `${lines.join('\n')}\n`;
+}
+
+function portLines(port: string, kind: SwitchKind): string[] {
+  // A port behind which a query was heard is sent every group, for as long as the switch remembers: a year.
+  const router = kind === 'strict' ? [`link set dev ${port} type bridge_slave mcast_router 0`] : [];
+  return [`link set dev ${port} master switch`, ...router, `link set dev ${port} up`];
+}
+
+/** Batch for `ip` in the controller's namespace. */
+export function controllerBatch(): string {
+  return `link set dev lo up\naddr add ${CONTROLLER_ADDRESS}/${PREFIX_LENGTH} dev eth0\nlink set dev eth0 up\n`;
+}

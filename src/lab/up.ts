@@ -1,0 +1,197 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HostError } from '../core/errors.ts';
+import {
+  CONTROLLER_ADDRESS,
+  type LabNode,
+  type LabPaths,
+  type LabSpec,
+  labNodes,
+  labPaths,
+  netnsName,
+  PREFIX_LENGTH,
+} from './layout.ts';
+import { mustRun, run, toolEnvironment } from './run.ts';
+import { DEVICES_SCRIPT, NODE_SCRIPT, QUERY_SCRIPT, RELAY_SCRIPT, WAIT_SCRIPT } from './scripts.ts';
+import { specText } from './state.ts';
+import {
+  bridgeOptions,
+  controllerBatch,
+  hostsText,
+  interfacesText,
+  inventoryText,
+  knownHostsText,
+  portsBatch,
+  sshConfigText,
+  sshdConfigText,
+  switchBatch,
+} from './texts.ts';
+
+/** Seconds that the nodes' sshds may take, all together. */
+const READY_SECONDS = 60;
+
+/**
+ * Builds a lab where there is none and waits until every node answers. The caller holds the lock, and removes what is
+ * there when this throws.
+ * @throws HostError where a step fails; the signal's reason where it is aborted
+ */
+export async function buildLab(spec: LabSpec, signal?: AbortSignal): Promise<void> {
+  const paths = labPaths(spec.name);
+  const nodes = labNodes(spec.name, spec.nodes);
+  await mkdir(paths.dir, { recursive: true, mode: 0o755 });
+  await mustRun(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', paths.dir], { signal });
+  await Promise.all([writeFiles(spec, paths, nodes, signal), buildNetwork(spec, nodes, signal)]);
+  signal?.throwIfAborted();
+  await startNodes(spec, paths, nodes, signal);
+  await writeFile(paths.state, specText(spec));
+}
+
+async function buildNetwork(spec: LabSpec, nodes: readonly LabNode[], signal?: AbortSignal): Promise<void> {
+  const switchSpace = netnsName(spec.name, 'switch');
+  const controller = netnsName(spec.name, 'ctl');
+  const spaces = [switchSpace, controller, ...nodes.map((node) => node.netns)];
+  await batch([], spaces.map((space) => `netns add ${space}\n`).join(''), signal);
+  await batch(['-n', switchSpace], switchBatch(spec.name, spec.switch), signal);
+  await batch(['-n', controller], controllerBatch(), signal);
+  if (spec.switch === 'strict') await showQuerier(switchSpace, controller, signal);
+  await batch(['-n', switchSpace], portsBatch(nodes, spec.switch), signal);
+}
+
+async function batch(options: readonly string[], input: string, signal?: AbortSignal): Promise<void> {
+  await mustRun(['ip', ...options, '-batch', '-'], { input, signal });
+}
+
+/**
+ * Lets the switch see a querier, before any node is there to hear it: a node's bridge would keep its own querier silent
+ * for minutes. Sent until the switch has counted one.
+ */
+async function showQuerier(switchSpace: string, controller: string, signal?: AbortSignal): Promise<void> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    await mustRun(['nsenter', `--net=/run/netns/${controller}`, '/usr/bin/perl', '-', CONTROLLER_ADDRESS], {
+      input: QUERY_SCRIPT,
+      signal,
+    });
+    const seen = await mustRun(
+      ['ip', '-n', switchSpace, '-j', 'link', 'xstats', 'type', 'bridge_slave', 'dev', 'ctl', 'igmp'],
+      { signal },
+    );
+    if (/"igmp_queries":\{"rx_v1":\d+,"rx_v2":[1-9]/.test(seen.stdout)) return;
+    await sleep(50);
+  }
+  throw new HostError("the lab's switch does not see the query that makes it strict", {
+    hint: 'try "mcastctl lab up --switch flood"',
+  });
+}
+
+async function writeFiles(
+  spec: LabSpec,
+  paths: LabPaths,
+  nodes: readonly LabNode[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const { base } = paths;
+  const folders = [`${base}/dev/pts`, `${base}/dev/shm`, `${base}/etc`, paths.layers];
+  for (const node of nodes) {
+    folders.push(`${node.dir}/upper/etc/ssh`, `${node.dir}/upper/etc/network/interfaces.d`, `${node.dir}/upper/mnt`);
+    folders.push(`${node.dir}/work`, `${node.dir}/root`, `${node.dir}/home/.ssh`);
+  }
+  await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true, mode: 0o755 })));
+  const hostKey = (node: LabNode) => `${node.dir}/upper/etc/ssh/ssh_host_ed25519_key`;
+  await Promise.all([
+    mustRun(['sh', '-s', '--', `${base}/dev`], { input: DEVICES_SCRIPT, signal }),
+    makeKey(paths.key, 'mcastctl-lab', signal),
+    ...nodes.map((node) => makeKey(hostKey(node), `root@${node.name}`, signal)),
+    ...spec.layers.map((layer, index) => symlink(layer, `${paths.layers}/${index}`)),
+    writeFile(`${base}/etc/hosts`, hostsText(nodes)),
+    writeFile(paths.nodeScript, NODE_SCRIPT),
+    writeFile(paths.relayScript, RELAY_SCRIPT),
+    writeFile(paths.sshConfig, sshConfigText(spec.name, paths, nodes)),
+    writeFile(paths.inventory, inventoryText(spec.name, paths, nodes)),
+  ]);
+  const login = readFileSync(`${paths.key}.pub`);
+  const hostKeys = nodes.map((node) =>
+    readFileSync(`${hostKey(node)}.pub`, 'utf8')
+      .split(' ')
+      .slice(0, 2)
+      .join(' '),
+  );
+  await writeFile(paths.knownHosts, knownHostsText(nodes, hostKeys));
+  await Promise.all(nodes.map((node) => writeNode(spec, node, login)));
+}
+
+async function writeNode(spec: LabSpec, node: LabNode, login: Buffer): Promise<void> {
+  const etc = `${node.dir}/upper/etc`;
+  await Promise.all([
+    writeFile(`${etc}/hostname`, `${node.name}\n`),
+    writeFile(`${etc}/network/interfaces`, interfacesText(node, spec.switch)),
+    writeFile(`${etc}/ssh/sshd_config`, sshdConfigText(spec.maxStartups)),
+    writeFile(`${node.dir}/home/.ssh/authorized_keys`, login, { mode: 0o600 }),
+    // Present and empty: sshd's shell reads it at every command, and what stands in this machine's would count for the nodes.
+    writeFile(`${node.dir}/home/.bashrc`, ''),
+    writeFile(`${node.dir}/home/.profile`, ''),
+    mustRun(['chmod', '700', `${node.dir}/home`, `${node.dir}/home/.ssh`]),
+  ]);
+}
+
+async function makeKey(path: string, comment: string, signal?: AbortSignal): Promise<void> {
+  await mustRun(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', path], { signal });
+}
+
+/** Starts all nodes and waits for their sshds; the first one that ends instead fails them all. */
+async function startNodes(
+  spec: LabSpec,
+  paths: LabPaths,
+  nodes: readonly LabNode[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const isReady = new AbortController();
+  const ends = nodes.map((node) => startNode(spec, paths, node, isReady.signal));
+  const wait = [
+    'nsenter',
+    `--net=/run/netns/${netnsName(spec.name, 'ctl')}`,
+    '/usr/bin/perl',
+    '-',
+    String(READY_SECONDS),
+  ] as const;
+  const options = { input: WAIT_SCRIPT, signal: signal ? AbortSignal.any([signal, isReady.signal]) : isReady.signal };
+  try {
+    const result = await Promise.race([run([...wait, ...nodes.map((node) => node.address)], options), ...ends]);
+    if (result.code === 0) return;
+    const node = nodes.find(({ address }) => address === result.stderr.trim());
+    throw new HostError(
+      `the sshd of the lab's node "${node?.name ?? ''}" does not answer within ${READY_SECONDS} s: ${result.stderr.trim()}`,
+    );
+  } finally {
+    isReady.abort();
+  }
+}
+
+/** Starts one node. Never resolves: rejects where the node ends before `isReady`. */
+function startNode(spec: LabSpec, paths: LabPaths, node: LabNode, isReady: AbortSignal): Promise<never> {
+  const log = openSync(`${node.dir}/log`, 'a');
+  const lower = [...spec.layers.map((_, index) => `${paths.layers}/${index}`), paths.base, '/'];
+  const child = spawn(
+    'nsenter',
+    [
+      `--net=/run/netns/${node.netns}`,
+      ...['unshare', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child'],
+      ...['sh', paths.nodeScript, node.dir, node.name, `${node.address}/${PREFIX_LENGTH}`, lower.join(':')],
+      ...bridgeOptions(spec.switch),
+    ],
+    { env: toolEnvironment(), stdio: ['ignore', log, log], detached: true, cwd: '/' },
+  );
+  closeSync(log);
+  child.unref();
+  return new Promise((_, reject) => {
+    child.once('error', (cause) => reject(new HostError(`the lab's node "${node.name}" can't be started`, { cause })));
+    child.once('exit', () => {
+      if (isReady.aborted) return;
+      const said = existsSync(`${node.dir}/log`) ? readFileSync(`${node.dir}/log`, 'utf8').trim() : '';
+      reject(
+        new HostError(`the lab's node "${node.name}" ended at its start: ${said.split('\n').slice(-5).join('\n')}`),
+      );
+    });
+  });
+}
