@@ -66,12 +66,16 @@ export function withAssignment(file: NetworkdFile, section: string, key: string,
   const last = file.lines.findLastIndex((each) => each.section === section && each.kind !== 'other');
   const before = file.lines[last];
   if (before === undefined) {
-    const text = printNetworkd(file);
-    const gap = text === '' ? '' : text.endsWith('\n') ? end : end + end;
-    return parseNetworkd(`${text}${gap}[${section}]${end}${key}=${value}${end}`);
+    const text = file.lines.map((each, index) => (index === file.lines.length - 1 ? closed(each.raw, end) : each.raw));
+    return parseNetworkd(`${text.join('')}${text.length > 0 ? end : ''}[${section}]${end}${key}=${value}${end}`);
   }
-  const kept = lineEndOf(before) === '' ? before.raw.replace(/\\$/, '') + end : before.raw;
-  return replaceLine(file, last, `${kept}${key}=${value}${lineEndOf(before)}`);
+  return replaceLine(file, last, `${closed(before.raw, end)}${key}=${value}${lineEndOf(before)}`);
+}
+
+/** A line after which another can follow: with a line end, without a backslash that would swallow what follows. */
+function closed(raw: string, end: string): string {
+  const ended = /\n$/.test(raw) ? raw : `${raw}${end}`;
+  return splitContinued(`${ended}x`).length > 1 ? ended : closed(ended.replace(/\\(?=\r?\n(?!.*\\\r?\n))/s, ''), end);
 }
 
 /** A boolean as systemd reads it (parse_boolean of systemd); undefined where it is none. */
