@@ -1,0 +1,37 @@
+import type { CastCounts } from '../core/probe.ts';
+
+/** Counts of a path on which nothing arrived. */
+export function nothingOf(sent: number): CastCounts {
+  return { sent, received: 0, duplicates: 0, outOfOrder: 0, firstSeq: null, lastSeq: null };
+}
+
+/** Loss in percent, 0 to 100, not rounded; 100 where nothing was sent. */
+export function lossPercent({ sent, received }: CastCounts): number {
+  return sent === 0 ? 100 : (100 * Math.max(0, sent - received)) / sent;
+}
+
+/** Loss for people, such as `12.5%`. Some loss never prints as 0 and some arrival never as 100. */
+export function formatLoss(counts: CastCounts): string {
+  const loss = lossPercent(counts);
+  if (loss === 0 || loss === 100) return `${loss}%`;
+  if (loss < 0.1) return '<0.1%';
+  if (loss > 99.9) return '>99.9%';
+  const text = loss.toFixed(1);
+  return `${text.endsWith('.0') ? text.slice(0, -2) : text}%`;
+}
+
+/**
+ * How many packets of a path went by before it died: those up to the last arrival, where at least three and most of the lost ones
+ * lie behind it. null: it did not die, it lost or was never alive.
+ */
+export function diedAfter({ sent, received, lastSeq }: CastCounts): number | null {
+  if (lastSeq === null) return null;
+  const tail = sent - 1 - lastSeq;
+  return tail >= 3 && tail * 2 > sent - received ? lastSeq + 1 : null;
+}
+
+/** How many packets were lost before the first one arrived, where they are most of the lost ones and at least three; otherwise null. */
+export function aliveAfter({ sent, received, firstSeq }: CastCounts): number | null {
+  if (firstSeq === null) return null;
+  return firstSeq >= 3 && firstSeq * 2 > sent - received ? firstSeq : null;
+}
