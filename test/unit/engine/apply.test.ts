@@ -1,0 +1,339 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AgentSession } from '../../../src/agent/session.ts';
+import { UnreachableError } from '../../../src/core/errors.ts';
+import type { RunEvent } from '../../../src/core/events.ts';
+import type { ProbeReport } from '../../../src/core/probe.ts';
+import type { CompiledPlay } from '../../../src/core/task.ts';
+import { applyPlays } from '../../../src/engine/apply.ts';
+import { checkHosts } from '../../../src/engine/check.ts';
+import type { OpenedSession } from '../../../src/engine/fleet.ts';
+import { exitCodeOf, worst } from '../../../src/engine/outcome.ts';
+import { localLink } from '../../support/local-link.ts';
+import { probeReport, type Toy, toyPlay, toyResource, toyTask } from '../../support/toy.ts';
+
+// Real agents on this machine, one a host; only the packets are scripted: what the probe says is the test's input.
+
+let dir: string;
+let events: RunEvent[];
+let interrupt: AbortController;
+let sessions: Map<string, AgentSession>;
+let logins: number;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'mcastctl-engine-'));
+  events = [];
+  interrupt = new AbortController();
+  sessions = new Map();
+  logins = 0;
+});
+afterEach(() => {
+  for (const session of sessions.values()) session.close();
+  rmSync(dir, { recursive: true });
+});
+
+async function open(host: string): Promise<OpenedSession> {
+  if (host.startsWith('down')) throw new UnreachableError(host, 'connection refused', { hint: 'is sshd running?' });
+  logins++;
+  const session = await AgentSession.open(localLink(host), { commandTimeoutMs: 2_000 });
+  sessions.set(host, session);
+  return { session, close: async () => session.close() };
+}
+
+function context(plays: readonly CompiledPlay[]) {
+  return { plays, open, forks: 50, emit: (event: RunEvent) => void events.push(event), signal: interrupt.signal };
+}
+
+function toy(host: string, name = 'x', more: Partial<Toy> = {}) {
+  const runtime = join(dir, `${host}.${name}.run`);
+  const persistent = join(dir, `${host}.${name}.conf`);
+  writeFileSync(runtime, 'old');
+  writeFileSync(persistent, 'old');
+  return toyResource({ name, runtime, persistent, value: 'new', ...more });
+}
+
+function now(host: string, name = 'x') {
+  return ['run', 'conf'].map((end) => readFileSync(join(dir, `${host}.${name}.${end}`), 'utf8'));
+}
+
+/** Applies with a probe whose answers are given one after the other; the last one is repeated. */
+async function apply(
+  plays: readonly CompiledPlay[],
+  received: readonly number[] = [20],
+  onProbe: () => unknown = () => {},
+) {
+  let probes = 0;
+  const result = await applyPlays({
+    ...context(plays),
+    openProber: async (play) => ({
+      async run(): Promise<ProbeReport> {
+        const got = received[Math.min(probes++, received.length - 1)] ?? 20;
+        await onProbe();
+        return probeReport(play.hosts, got);
+      },
+      close: async () => {},
+    }),
+  });
+  const hosts = Object.fromEntries(result.hosts);
+  return {
+    hosts,
+    probe: result.probe,
+    probes,
+    exitCode: exitCodeOf(worst(Object.values(hosts).map((host) => host.status))),
+  };
+}
+
+describe('apply', () => {
+  it('tries, proves and keeps, and then has nothing to do', async () => {
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [toyTask('b', 'one', [toy('b')])] })];
+    const first = await apply(plays);
+    expect(first.exitCode).toBe(0);
+    expect(first.hosts.a).toMatchObject({ status: 'changed', tasks: [{ resource: 'toy[x]', status: 'changed' }] });
+    expect([now('a'), now('b')]).toEqual([
+      ['new', 'new'],
+      ['new', 'new'],
+    ]);
+    const second = await apply(plays);
+    expect(second.hosts.a).toMatchObject({ status: 'ok', tasks: [{ status: 'ok', changes: [] }] });
+    expect([second.probes, second.probe]).toEqual([0, null]);
+    expect(logins).toBe(4);
+  });
+
+  it('persists only after the proof', async () => {
+    const seen: string[][] = [];
+    await apply([toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [] })], [20], () => seen.push(now('a')));
+    expect(seen).toEqual([
+      ['old', 'old'],
+      ['new', 'old'],
+    ]);
+    expect(now('a')).toEqual(['new', 'new']);
+  });
+
+  it('takes a change back that makes multicast worse, persists nothing, stops everyone and says why', async () => {
+    const plays = [
+      toyPlay({
+        a: [toyTask('a', 'one', [toy('a')]), toyTask('a', 'two', [toy('a', 'y')])],
+        b: [],
+      }),
+    ];
+    const { hosts, exitCode } = await apply(plays, [20, 0]);
+    expect(exitCode).toBe(1);
+    expect(hosts.a?.tasks).toHaveLength(1);
+    expect(hosts.a?.tasks[0]).toMatchObject({
+      status: 'rolled-back',
+      error: expect.stringContaining('multicast is worse than before'),
+    });
+    expect([now('a'), now('a', 'y')]).toEqual([
+      ['old', 'old'],
+      ['old', 'old'],
+    ]);
+  });
+
+  it('keeps a change where multicast was as bad before', async () => {
+    const { exitCode } = await apply([toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [] })], [0, 0]);
+    expect(exitCode).toBe(0);
+    expect(now('a')).toEqual(['new', 'new']);
+  });
+
+  it('writes a value that only the next boot lacks, without a probe', async () => {
+    const resource = toy('a');
+    writeFileSync(join(dir, 'a.x.run'), 'new');
+    const { probes, hosts } = await apply([toyPlay({ a: [toyTask('a', 'one', [resource])], b: [] })]);
+    expect([probes, hosts.a?.status, now('a')]).toEqual([0, 'changed', ['new', 'new']]);
+  });
+
+  it('tries nothing where the persistent layer is blocked', async () => {
+    const plays = [
+      toyPlay({ a: [toyTask('a', 'one', [toy('a', 'x', { blocked: 'zz.conf:3 overrides it' })])], b: [] }),
+    ];
+    const { hosts, probes } = await apply(plays);
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'failed', error: 'zz.conf:3 overrides it' });
+    expect([probes, now('a')]).toEqual([0, ['old', 'old']]);
+  });
+
+  it('puts back what a failed step left', async () => {
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a', 'x', { failsAfterSet: true })])], b: [] })];
+    const { hosts } = await apply(plays);
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'failed', error: expect.stringContaining('exit code 9: boom') });
+    expect(now('a')).toEqual(['old', 'old']);
+  });
+
+  it('puts the running value back where the file was changed by someone else meanwhile', async () => {
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [] })];
+    const { hosts } = await apply(plays, [20], () => writeFileSync(join(dir, 'a.x.conf'), 'theirs'));
+    expect(hosts.a?.tasks[0]?.error).toContain('has changed since it was read');
+    expect(now('a')).toEqual(['old', 'theirs']);
+  });
+
+  it('puts back all files of a task whose last file could not be written', async () => {
+    const good = toy('a', 'x');
+    const bad = toyResource({
+      name: 'y',
+      runtime: join(dir, 'a.x.run'),
+      persistent: join(dir, 'gone/y.conf'),
+      value: 'new',
+    });
+    const { hosts } = await apply([toyPlay({ a: [toyTask('a', 'one', [good, bad])], b: [] })]);
+    expect(hosts.a?.tasks[0]).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('No such file or directory'),
+    });
+    expect(now('a')).toEqual(['old', 'old']);
+    expect(readdirSync(dir).sort()).toEqual(['a.x.conf', 'a.x.run']);
+  });
+
+  it('does not try any resource of a task in which one fails', async () => {
+    const missing = toyResource({ name: 'y', runtime: join(dir, 'none'), persistent: join(dir, 'none'), value: 'new' });
+    const { hosts } = await apply([toyPlay({ a: [toyTask('a', 'one', [toy('a'), missing])], b: [] })]);
+    expect(hosts.a?.tasks.map((task) => [task.status, task.error])).toEqual([
+      ['skipped', 'not tried: another resource of the task failed'],
+      ['failed', 'no device "y"'],
+    ]);
+    expect(now('a')).toEqual(['old', 'old']);
+  });
+
+  it('undoes the task in hand on Ctrl-C and begins no other', async () => {
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')]), toyTask('a', 'two', [toy('a', 'y')])], b: [] })];
+    let probes = 0;
+    const { hosts } = await apply(plays, [20], async () => {
+      if (++probes < 2) return;
+      interrupt.abort();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    });
+    expect(hosts.a).toMatchObject({ status: 'failed', error: 'not done: task "one" failed' });
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'rolled-back', error: 'interrupted' });
+    expect([now('a'), now('a', 'y')]).toEqual([
+      ['old', 'old'],
+      ['old', 'old'],
+    ]);
+  });
+
+  it('says what it does not know when the connection breaks in the middle', async () => {
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [toyTask('b', 'one', [toy('b')])] })];
+    let probes = 0;
+    const { hosts, exitCode } = await apply(plays, [20], () => {
+      if (++probes !== 2) return;
+      const broken = sessions.get('a');
+      if (broken) broken.call = () => Promise.reject(new UnreachableError('a', 'the connection broke'));
+    });
+    expect(hosts.a).toMatchObject({
+      status: 'unreachable',
+      tasks: [{ status: 'failed', error: expect.stringContaining('"check" tells') }],
+    });
+    expect(hosts.b?.status).toBe('changed');
+    expect(exitCode).toBe(4);
+  });
+
+  it('goes on with the others where a host is down', async () => {
+    const plays = [toyPlay({ down1: [], a: [toyTask('a', 'one', [toy('a')])] })];
+    const { hosts, exitCode } = await apply(plays);
+    expect(hosts.down1).toMatchObject({ status: 'unreachable', error: 'connection refused (is sshd running?)' });
+    expect([hosts.a?.status, exitCode]).toEqual(['changed', 4]);
+  });
+
+  it('changes batches one after the other and stops after one that failed', async () => {
+    const plays = [
+      toyPlay(
+        {
+          a: [toyTask('a', 'one', [toy('a', 'x', { failsAfterSet: true })])],
+          b: [toyTask('b', 'one', [toy('b')])],
+        },
+        { batches: [['a'], ['b']] },
+      ),
+    ];
+    const { hosts } = await apply(plays);
+    expect(hosts.b).toMatchObject({ status: 'failed', error: 'not done: a failed', tasks: [] });
+    expect(now('b')).toEqual(['old', 'old']);
+  });
+
+  it('goes on after a failed task with ignore_errors', async () => {
+    const plays = [
+      toyPlay({
+        a: [
+          toyTask('a', 'one', [toy('a', 'x', { failsAfterSet: true })], { ignoreErrors: true }),
+          toyTask('a', 'two', [toy('a', 'y')]),
+        ],
+        b: [],
+      }),
+    ];
+    await apply(plays);
+    expect([now('a'), now('a', 'y')]).toEqual([
+      ['old', 'old'],
+      ['new', 'new'],
+    ]);
+  });
+
+  it('runs handlers of tasks that changed something, once, at the end', async () => {
+    const handlers = new Map([['a', [toyTask('a', 'after', [toy('a', 'h')]), toyTask('a', 'never', [toy('a', 'n')])]]]);
+    const task = (name: string, toyName: string) => toyTask('a', name, [toy('a', toyName)], { notify: ['after'] });
+    const { hosts } = await apply([toyPlay({ a: [task('one', 'x'), task('two', 'y')], b: [] }, { handlers })]);
+    expect(hosts.a?.tasks.map((report) => report.name)).toEqual(['one', 'two', 'after']);
+    expect([now('a', 'h'), now('a', 'n')]).toEqual([
+      ['new', 'new'],
+      ['old', 'old'],
+    ]);
+  });
+
+  it('shares one probe among hosts that ask at the same time', async () => {
+    const hosts = ['a', 'b', 'c', 'd'];
+    const plays = [toyPlay(Object.fromEntries(hosts.map((host) => [host, [toyTask(host, 'one', [toy(host)])]])))];
+    const { probes, exitCode } = await apply(plays, [20], () => new Promise((resolve) => setTimeout(resolve, 100)));
+    expect(exitCode).toBe(0);
+    expect(probes).toBeLessThanOrEqual(4);
+  });
+
+  it('leaves a read-only directory as it was', async () => {
+    const resource = toy('a');
+    chmodSync(join(dir, 'a.x.conf'), 0o600);
+    await apply([toyPlay({ a: [toyTask('a', 'one', [resource])], b: [] })]);
+    expect(readdirSync(dir).filter((name) => name.includes('tmp'))).toEqual([]);
+  });
+});
+
+describe('check', () => {
+  it('reports drift of both layers, and changes nothing', async () => {
+    const outcomes = await checkHosts(context([toyPlay({ a: [toyTask('a', 'one', [toy('a')])], down1: [] })]));
+    expect(outcomes.get('a')?.report).toMatchObject({
+      status: 'drift',
+      tasks: [{ status: 'drift', changes: [{ layer: 'runtime' }, { layer: 'persistent' }] }],
+    });
+    expect(outcomes.get('down1')?.report.status).toBe('unreachable');
+    expect(now('a')).toEqual(['old', 'old']);
+  });
+
+  it('leaves out what "when" leaves out', async () => {
+    const resource = toy('a');
+    const task = toyTask('a', 'one', [], { items: [{ resources: [resource], when: () => false }] });
+    const outcomes = await checkHosts(context([toyPlay({ a: [task] })]));
+    expect(outcomes.get('a')?.report).toMatchObject({ status: 'ok', tasks: [{ status: 'skipped', changes: [] }] });
+  });
+
+  it('logs in once and asks once, however many tasks there are', async () => {
+    const tasks = Array.from({ length: 20 }, (_, index) => toyTask('a', `t${index}`, [toy('a', `n${index}`)]));
+    let calls = 0;
+    await checkHosts({
+      ...context([toyPlay({ a: tasks })]),
+      open: async (host) => {
+        const opened = await open(host);
+        const call = opened.session.call.bind(opened.session);
+        opened.session.call = (...args) => {
+          calls++;
+          return call(...args);
+        };
+        return opened;
+      },
+    });
+    expect([logins, calls]).toEqual([1, 1]);
+  });
+});
+
+describe('exit codes', () => {
+  it.each([
+    [['ok', 'changed'], 0],
+    [['ok', 'drift'], 2],
+    [['drift', 'unreachable'], 4],
+    [['unreachable', 'failed', 'drift'], 1],
+  ] as const)('%j gives %i', (statuses, code) => expect(exitCodeOf(worst(statuses))).toBe(code));
+});
