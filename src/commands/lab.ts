@@ -17,6 +17,9 @@ import { requireFeatures, requireRoot } from '../lab/preflight.ts';
 import { type LabStatus, labStatusOf } from '../lab/state.ts';
 import { buildLab } from '../lab/up.ts';
 
+/** Signals at which a lab that is being made is removed again. */
+const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** Where a command's words go: results and messages. The texts end with a newline. */
 export interface LabIo {
   out(text: string): void;
@@ -204,10 +207,10 @@ async function withInterrupt(
 ): Promise<number> {
   const controller = new AbortController();
   const interrupt = () => controller.abort();
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  for (const name of ENDINGS) process.on(name, interrupt);
   try {
     return await work(outer ? AbortSignal.any([outer, controller.signal]) : controller.signal);
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    for (const name of ENDINGS) process.off(name, interrupt);
   }
 }

@@ -59,7 +59,7 @@ function ownLine(): Set<number> {
 function isStarterOf(lab: string, pid: string): boolean {
   try {
     const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return argv[0] === 'unshare' && argv.includes(labPaths(lab).nodeScript);
+    return (argv[0] === 'unshare' || argv[0] === 'nsenter') && argv.includes(labPaths(lab).nodeScript);
   } catch {
     return false;
   }

@@ -37,6 +37,8 @@ export function run(
     const child = spawn(file, args, {
       env: toolEnvironment(),
       stdio: ['pipe', 'pipe', 'pipe'],
+      // Out of reach of the terminal's interrupt: this process decides what is cut short.
+      detached: true,
       ...(options.signal && { signal: options.signal }),
     });
     let stdout = '';
@@ -61,10 +63,7 @@ export function run(
  * Like `run`, for a program that must succeed.
  * @throws HostError with what the program said where it failed
  */
-export async function mustRun(
-  argv: Argv,
-  options: { input?: string; signal?: AbortSignal | undefined } = {},
-): Promise<RunResult> {
+export async function mustRun(argv: Argv, options: { input?: string } = {}): Promise<RunResult> {
   const result = await run(argv, options);
   if (result.code === 0) return result;
   const said = result.stderr.trim() || result.stdout.trim() || `exit ${result.code ?? result.signal}`;

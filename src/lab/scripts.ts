@@ -10,7 +10,8 @@ export const DROPPED_CAPABILITIES = '-sys_time,-sys_module,-sys_rawio';
  * Process 1 of a node, until sshd takes its place. Arguments: folder of the node, host name, address/length, lower
  * layers, the settings of the bridge. The old root is thrown off altogether (not only changed by chroot), or a node
  * would keep alive every mount that the machine had when the node started. What belongs to the machine, not to the node,
- * can't be written: devices, /sys without the network, sysctls outside net.
+ * can't be written: devices, /sys without the network, sysctls outside net. Asking for a device at the end makes the
+ * kernel settle its link state now; it would do so in its next round, up to a second later, and drop what is sent until then.
  */
 export const NODE_SCRIPT = `#!/bin/sh
 set -eu
@@ -42,6 +43,7 @@ mkdir -p run/sshd run/lock run/network
 pivot_root . mnt
 cd /
 umount -l /mnt
+ip link show dev eth0 >/dev/null
 exec setpriv --bounding-set=${DROPPED_CAPABILITIES} /usr/sbin/sshd -D -e
 `;
 
@@ -111,8 +113,13 @@ substr($query, 2, 2) = pack 'n', $sum;
 send($net, $query, 0, pack('S n C4 x8', 2, 0, 224, 0, 0, 1)) or die "send: $!\\n";
 `;
 
-/** Waits until port 22 of every address given accepts a connection. Arguments: seconds to wait at most, addresses. */
-export const WAIT_SCRIPT = `my $end = time + shift;
+/** Waits until port 22 of every address given accepts a connection. Asks for a
+ * node that is not there yet 30 times a second instead of once (ARP). Arguments: seconds to wait at most, addresses. */
+export const WAIT_SCRIPT = `sub retry_ms {
+    open(my $file, '>', '/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms') and syswrite($file, shift);
+}
+my $end = time + shift;
+retry_ms(30);
 for my $host (@ARGV) {
     while (1) {
         socket(my $net, 2, 1, 6) or die "socket: $!\\n";
@@ -125,4 +132,5 @@ for my $host (@ARGV) {
         select(undef, undef, undef, 0.02);
     }
 }
+retry_ms(1000);
 `;

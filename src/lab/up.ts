@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError } from '../core/errors.ts';
+import { writeFiles } from './files.ts';
 import {
   CONTROLLER_ADDRESS,
   type LabNode,
@@ -14,20 +15,9 @@ import {
   PREFIX_LENGTH,
 } from './layout.ts';
 import { mustRun, run, toolEnvironment } from './run.ts';
-import { DEVICES_SCRIPT, NODE_SCRIPT, QUERY_SCRIPT, RELAY_SCRIPT, WAIT_SCRIPT } from './scripts.ts';
+import { QUERY_SCRIPT, WAIT_SCRIPT } from './scripts.ts';
 import { specText } from './state.ts';
-import {
-  bridgeOptions,
-  controllerBatch,
-  hostsText,
-  interfacesText,
-  inventoryText,
-  knownHostsText,
-  portsBatch,
-  sshConfigText,
-  sshdConfigText,
-  switchBatch,
-} from './texts.ts';
+import { bridgeOptions, controllerBatch, portsBatch, switchBatch } from './texts.ts';
 
 /** Seconds that the nodes' sshds may take, all together. */
 const READY_SECONDS = 60;
@@ -41,102 +31,58 @@ export async function buildLab(spec: LabSpec, signal?: AbortSignal): Promise<voi
   const paths = labPaths(spec.name);
   const nodes = labNodes(spec.name, spec.nodes);
   await mkdir(paths.dir, { recursive: true, mode: 0o755 });
-  await mustRun(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', paths.dir], { signal });
-  await Promise.all([writeFiles(spec, paths, nodes, signal), buildNetwork(spec, nodes, signal)]);
+  await mustRun(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', paths.dir]);
+  // Both come to their end before a failure of one is told: whoever cleans up then meets nothing that still grows.
+  const parts = await Promise.allSettled([writeFiles(spec, paths, nodes), buildNetwork(spec, nodes)]);
+  for (const part of parts) if (part.status === 'rejected') throw part.reason;
   signal?.throwIfAborted();
   await startNodes(spec, paths, nodes, signal);
   await writeFile(paths.state, specText(spec));
 }
 
-async function buildNetwork(spec: LabSpec, nodes: readonly LabNode[], signal?: AbortSignal): Promise<void> {
+async function buildNetwork(spec: LabSpec, nodes: readonly LabNode[]): Promise<void> {
   const switchSpace = netnsName(spec.name, 'switch');
   const controller = netnsName(spec.name, 'ctl');
   const spaces = [switchSpace, controller, ...nodes.map((node) => node.netns)];
-  await batch([], spaces.map((space) => `netns add ${space}\n`).join(''), signal);
-  await batch(['-n', switchSpace], switchBatch(spec.name, spec.switch), signal);
-  await batch(['-n', controller], controllerBatch(), signal);
-  if (spec.switch === 'strict') await showQuerier(switchSpace, controller, signal);
-  await batch(['-n', switchSpace], portsBatch(nodes, spec.switch), signal);
+  await batch([], spaces.map((space) => `netns add ${space}\n`).join(''));
+  await batch(['-n', switchSpace], switchBatch(spec.name, spec.switch));
+  await batch(['-n', controller], controllerBatch());
+  if (spec.switch === 'strict') await showQuerier(switchSpace, controller);
+  await batch(['-n', switchSpace], portsBatch(nodes, spec.switch));
 }
 
-async function batch(options: readonly string[], input: string, signal?: AbortSignal): Promise<void> {
-  await mustRun(['ip', ...options, '-batch', '-'], { input, signal });
+async function batch(options: readonly string[], input: string): Promise<void> {
+  await mustRun(['ip', ...options, '-batch', '-'], { input });
 }
 
 /**
  * Lets the switch see a querier, before any node is there to hear it: a node's bridge would keep its own querier silent
  * for minutes. Sent until the switch has counted one.
  */
-async function showQuerier(switchSpace: string, controller: string, signal?: AbortSignal): Promise<void> {
+async function showQuerier(switchSpace: string, controller: string): Promise<void> {
   for (let attempt = 0; attempt < 50; attempt++) {
     await mustRun(['nsenter', `--net=/run/netns/${controller}`, '/usr/bin/perl', '-', CONTROLLER_ADDRESS], {
       input: QUERY_SCRIPT,
-      signal,
     });
-    const seen = await mustRun(
-      ['ip', '-n', switchSpace, '-j', 'link', 'xstats', 'type', 'bridge_slave', 'dev', 'ctl', 'igmp'],
-      { signal },
-    );
+    const seen = await mustRun([
+      'ip',
+      '-n',
+      switchSpace,
+      '-j',
+      'link',
+      'xstats',
+      'type',
+      'bridge_slave',
+      'dev',
+      'ctl',
+      'igmp',
+    ]);
     if (/"igmp_queries":\{"rx_v1":\d+,"rx_v2":[1-9]/.test(seen.stdout)) return;
     await sleep(50);
   }
   throw new HostError("the lab's switch does not see the query that makes it strict", {
     hint: 'try "mcastctl lab up --switch flood"',
   });
-}
-
-async function writeFiles(
-  spec: LabSpec,
-  paths: LabPaths,
-  nodes: readonly LabNode[],
-  signal?: AbortSignal,
-): Promise<void> {
-  const { base } = paths;
-  const folders = [`${base}/dev/pts`, `${base}/dev/shm`, `${base}/etc`, paths.layers];
-  for (const node of nodes) {
-    folders.push(`${node.dir}/upper/etc/ssh`, `${node.dir}/upper/etc/network/interfaces.d`, `${node.dir}/upper/mnt`);
-    folders.push(`${node.dir}/work`, `${node.dir}/root`, `${node.dir}/home/.ssh`);
-  }
-  await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true, mode: 0o755 })));
-  const hostKey = (node: LabNode) => `${node.dir}/upper/etc/ssh/ssh_host_ed25519_key`;
-  await Promise.all([
-    mustRun(['sh', '-s', '--', `${base}/dev`], { input: DEVICES_SCRIPT, signal }),
-    makeKey(paths.key, 'mcastctl-lab', signal),
-    ...nodes.map((node) => makeKey(hostKey(node), `root@${node.name}`, signal)),
-    ...spec.layers.map((layer, index) => symlink(layer, `${paths.layers}/${index}`)),
-    writeFile(`${base}/etc/hosts`, hostsText(nodes)),
-    writeFile(paths.nodeScript, NODE_SCRIPT),
-    writeFile(paths.relayScript, RELAY_SCRIPT),
-    writeFile(paths.sshConfig, sshConfigText(spec.name, paths, nodes)),
-    writeFile(paths.inventory, inventoryText(spec.name, paths, nodes)),
-  ]);
-  const login = readFileSync(`${paths.key}.pub`);
-  const hostKeys = nodes.map((node) =>
-    readFileSync(`${hostKey(node)}.pub`, 'utf8')
-      .split(' ')
-      .slice(0, 2)
-      .join(' '),
-  );
-  await writeFile(paths.knownHosts, knownHostsText(nodes, hostKeys));
-  await Promise.all(nodes.map((node) => writeNode(spec, node, login)));
-}
-
-async function writeNode(spec: LabSpec, node: LabNode, login: Buffer): Promise<void> {
-  const etc = `${node.dir}/upper/etc`;
-  await Promise.all([
-    writeFile(`${etc}/hostname`, `${node.name}\n`),
-    writeFile(`${etc}/network/interfaces`, interfacesText(node, spec.switch)),
-    writeFile(`${etc}/ssh/sshd_config`, sshdConfigText(spec.maxStartups)),
-    writeFile(`${node.dir}/home/.ssh/authorized_keys`, login, { mode: 0o600 }),
-    // Present and empty: sshd's shell reads it at every command, and what stands in this machine's would count for the nodes.
-    writeFile(`${node.dir}/home/.bashrc`, ''),
-    writeFile(`${node.dir}/home/.profile`, ''),
-    mustRun(['chmod', '700', `${node.dir}/home`, `${node.dir}/home/.ssh`]),
-  ]);
-}
-
-async function makeKey(path: string, comment: string, signal?: AbortSignal): Promise<void> {
-  await mustRun(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', path], { signal });
 }
 
 /** Starts all nodes and waits for their sshds; the first one that ends instead fails them all. */
