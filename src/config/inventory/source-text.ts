@@ -41,6 +41,9 @@ export interface Mark {
   readonly offset: number;
 }
 
+/** The mark of a value that nobody wrote. */
+export const NOWHERE: Mark = { text: new SourceText('', ''), offset: 0 };
+
 /** A fault at a mark with its code frame. */
 export function faultAt(mark: Mark, message: string, hint?: string): Fault {
   return mark.text.fault(mark.offset, message, hint);

@@ -1,4 +1,4 @@
-import type { Mark } from './source-text.ts';
+import { type Mark, NOWHERE } from './source-text.ts';
 
 /** A floating-point number. A class of its own: 1.0 and 1 are printed differently. */
 export class FloatValue {
@@ -108,6 +108,13 @@ export class Dict {
     for (const entry of over.entries()) result.set(entry);
     return result;
   }
+}
+
+/** A mapping of values that no file gives. */
+export function dictOf(pairs: Iterable<readonly [string, Value]>): Dict {
+  const dict = new Dict();
+  for (const [key, value] of pairs) dict.set({ key, value, keyMark: NOWHERE, mark: NOWHERE });
+  return dict;
 }
 
 /** The text of plain or `!unsafe` text; undefined for everything else. */

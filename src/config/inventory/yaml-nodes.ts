@@ -1,4 +1,4 @@
-import { Composer, isAlias, isMap, isPair, isScalar, isSeq, Schema, type Scalar, type YAMLError } from 'yaml';
+import { Composer, isAlias, isMap, isPair, isScalar, isSeq, type Scalar, Schema, type YAMLError } from 'yaml';
 import type { Findings, SourceText } from './source-text.ts';
 import { parseTokens } from './yaml-tokens.ts';
 
@@ -127,11 +127,14 @@ class Linker {
     const [start, end] = key.range;
     const { text } = this.source;
     const line = text.slice(text.lastIndexOf('\n', start - 1) + 1, start);
-    const isLate = !inFlow && key.value === '' && key.type === 'PLAIN' && /[^\s?-]/.test(line) && !key.tag && !key.anchor;
+    const isLate =
+      !inFlow && key.value === '' && key.type === 'PLAIN' && /[^\s?-]/.test(line) && !key.tag && !key.anchor;
     const isTight = inFlow && key.type === 'PLAIN' && /^:[,?[\]{}]/.test(text.slice(end, end + 2)) && end > start;
     if (!isLate && !isTight) return;
     const hint = isTight ? 'put a blank after ":"' : 'quote a value that holds ": "';
-    this.findings.faults.push(this.source.fault(isLate ? start : end, 'no valid YAML: a ":" is not allowed here', hint));
+    this.findings.faults.push(
+      this.source.fault(isLate ? start : end, 'no valid YAML: a ":" is not allowed here', hint),
+    );
   }
 
   /** libyaml adds no line end to a block scalar that ends with the file. */

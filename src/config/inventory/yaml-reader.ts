@@ -168,7 +168,9 @@ class Constructor {
   private unsafe(node: YamlNode): Value {
     if (node.kind === 'scalar') return new UnsafeText(node.text);
     if (node.kind === 'list') return node.items.map((item) => this.unsafeMember(item));
-    const inner = new Set(node.pairs.filter(([, value]) => value.tag === '!unsafe').map(([, value]) => this.construct(value)));
+    const inner = new Set(
+      node.pairs.filter(([, value]) => value.tag === '!unsafe').map(([, value]) => this.construct(value)),
+    );
     const result = new Dict();
     for (const entry of this.mapping(node).entries()) {
       result.set(inner.has(entry.value) ? entry : { ...entry, value: markUnsafe(entry.value) });
@@ -185,7 +187,15 @@ class Constructor {
     return { text: this.source, offset: node.offset };
   }
 
-  private badTag(node: YamlNode): null {
+  /** The place of the tag: a node itself begins after it. */
+  private tagOffset(node: YamlNode): number {
+    const line = this.source.text.slice(0, node.offset).split('\n').at(-1) ?? '';
+    const written = /!\S*[ \t]*$/.exec(line)?.[0];
+    return written === undefined ? node.offset : node.offset - written.length;
+  }
+
+  private badTag(unplaced: YamlNode): null {
+    const node = { ...unplaced, offset: this.tagOffset(unplaced) };
     const tag = (node.tag ?? '').replace(YAML_TAG, '!!');
     if (node.tag?.startsWith(YAML_TAG) && scalarKindOfTag(node.tag) !== undefined) {
       return this.fault(node, `"${tag}" can't stand before a ${node.kind === 'map' ? 'mapping' : 'list'}`);

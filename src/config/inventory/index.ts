@@ -1,0 +1,72 @@
+import { readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type Fault, InputError } from '../../core/errors.ts';
+import { readExtraVars } from './extra-vars.ts';
+import { Graph, GraphError } from './graph.ts';
+import { LoadedInventory } from './inventory.ts';
+import { compareCodePoints } from './json-text.ts';
+import { loadFile } from './load-file.ts';
+import type { Findings } from './source-text.ts';
+import { VarsFolder } from './vars-files.ts';
+
+export { parseExtraVars } from './extra-vars.ts';
+export type { Inventory, InventoryGroup, LoadedInventory } from './inventory.ts';
+export { VaultText } from './value.ts';
+
+/** What Ansible passes over in a folder that is an inventory. */
+const IGNORED =
+  /^\.|^(?:host_vars|group_vars|vars_plugins)$|~$|\.(?:pyc|pyo|swp|bak|rpm|md|txt|rst|orig|ini|cfg|retry)$/;
+
+/**
+ * Reads an Ansible YAML inventory with the `group_vars/` and `host_vars/` beside it, as ansible-core 2.14 does. Where `path` is a
+ * folder, all inventories in it are one.
+ * @throws InputError with all faults of all files
+ */
+export function loadInventory(path: string, options: { readonly extraVars?: readonly string[] } = {}): LoadedInventory {
+  const faults: Fault[] = [];
+  const warnings: Fault[] = [];
+  const findings: Findings = { faults, warnings };
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new InputError([{ message: `there is no inventory "${path}"`, hint: '"mcastctl init" writes one' }]);
+  }
+  const isFolder = stats.isDirectory();
+  const base = isFolder ? path : dirname(path);
+  const graph = new Graph();
+  const files = isFolder ? filesIn(path) : [path];
+  if (files.length === 0) faults.push({ message: `the folder "${path}" holds no inventory` });
+  for (const file of files) loadFile(resolve(file), file, graph, findings);
+  reconcile(graph, path, findings);
+  const folder = (name: string) => new VarsFolder(resolve(base), base, name, findings);
+  const sources = {
+    groupVars: folder('group_vars'),
+    hostVars: folder('host_vars'),
+    extraVars: readExtraVars(options.extraVars ?? [], findings),
+  };
+  const inventory = new LoadedInventory(path, graph, sources, warnings);
+  inventory.readFiles();
+  if (faults.length > 0) throw new InputError(faults);
+  return inventory;
+}
+
+function filesIn(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => !IGNORED.test(name));
+  return names.sort(compareCodePoints).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? filesIn(path) : [path];
+  });
+}
+
+function reconcile(graph: Graph, path: string, { faults, warnings }: Findings): void {
+  try {
+    graph.reconcile();
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    faults.push({ message: `"${path}": ${error.message}`, hint: '"all" stands above every group' });
+  }
+  for (const name of graph.groups.keys()) {
+    if (!graph.hosts.has(name)) continue;
+    const hint = 'rename one of them: variables of the host are given to the group';
+    warnings.push({ message: `"${name}" is a group and a host`, hint });
+  }
+}
