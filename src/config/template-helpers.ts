@@ -84,7 +84,7 @@ export function propertiesOf(container: unknown): readonly string[] {
 /** Text, number or boolean as text. @throws Error for anything else */
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   throw new Error(`${kindOf(value)} can't be part of a text`);
 }
 

@@ -1,7 +1,8 @@
 import { type Fault, InputError } from '../core/errors.ts';
-import { compileTemplate } from './template.ts';
+import type { FaultList } from './faults.ts';
+import { compileTemplate, type Template } from './template.ts';
 import type { Names } from './template-evaluate.ts';
-import { TemplateFaults } from './template-fault.ts';
+import { TemplateFault, TemplateFaults } from './template-fault.ts';
 import { childOf, faultAt, offsetInScalar, toValue, type YamlMap, type YamlNode } from './yaml.ts';
 
 /** A variable as it was written: templates in it are evaluated when it is used. */
@@ -10,7 +11,7 @@ export interface Variable {
   /** Where it stands, where that is known; positions of faults come from it. */
   readonly node: YamlNode | undefined;
   /** What to call it where its place is unknown: `inventory variable "x"`. */
-  readonly origin: string;
+  readonly origin: () => string;
 }
 
 /** Variables of one place of definition. */
@@ -24,7 +25,7 @@ export function layerOf(map: YamlMap): VarLayer {
   return {
     get: (name) => {
       const entry = map.entries.get(name);
-      return entry && { value: plainValue(entry.value), node: entry.value, origin: `variable "${name}"` };
+      return entry && { value: plainValue(entry.value), node: entry.value, origin: () => `variable "${name}"` };
     },
     names: () => [...map.entries.keys()],
   };
@@ -34,14 +35,16 @@ export function layerOf(map: YamlMap): VarLayer {
 export function plainLayer(values: Readonly<Record<string, unknown>>, kind: string): VarLayer {
   return {
     get: (name) =>
-      Object.hasOwn(values, name) ? { value: values[name], node: undefined, origin: `${kind} "${name}"` } : undefined,
+      Object.hasOwn(values, name)
+        ? { value: values[name], node: undefined, origin: () => `${kind} "${name}"` }
+        : undefined,
     names: () => Object.keys(values),
   };
 }
 
 /** One variable, such as the item of a loop. */
 export function singleLayer(name: string, value: unknown): VarLayer {
-  const variable: Variable = { value: new Evaluated(value), node: undefined, origin: `variable "${name}"` };
+  const variable: Variable = { value: new Evaluated(value), node: undefined, origin: () => `variable "${name}"` };
   return { get: (asked) => (asked === name ? variable : undefined), names: () => [name] };
 }
 
@@ -59,15 +62,25 @@ class Evaluated {
  */
 export class Scope implements Names {
   /** Highest precedence first. */
-  readonly #layers: readonly VarLayer[];
+  readonly #low: readonly VarLayer[];
+  readonly #high: readonly VarLayer[];
   readonly #values = new Map<string, unknown>();
   /** What is being evaluated, outermost first: `a`, or `a.b` for a value inside a map. */
   readonly #open: string[] = [];
   #names: readonly string[] | null = null;
 
-  /** @param layers highest precedence first */
-  constructor(layers: readonly VarLayer[]) {
-    this.#layers = layers;
+  /**
+   * @param low layers that others may be put over, highest precedence first
+   * @param high layers that stay above all, highest precedence first
+   */
+  constructor(low: readonly VarLayer[], high: readonly VarLayer[] = []) {
+    this.#low = low;
+    this.#high = high;
+  }
+
+  /** These variables with more put over all but the `high` ones; the first of `layers` has the highest precedence. */
+  extend(layers: readonly VarLayer[]): Scope {
+    return new Scope([...layers, ...this.#low], this.#high);
   }
 
   has(name: string): boolean {
@@ -75,7 +88,7 @@ export class Scope implements Names {
   }
 
   names(): readonly string[] {
-    this.#names ??= [...new Set(this.#layers.flatMap((layer) => layer.names()))];
+    this.#names ??= [...new Set([...this.#high, ...this.#low].flatMap((layer) => layer.names()))];
     return this.#names;
   }
 
@@ -95,13 +108,20 @@ export class Scope implements Names {
    */
   render(node: YamlNode): unknown {
     if (!hasTemplate(node)) return plainValue(node);
-    return force(this.#evaluate(plainValue(node), node, '', ''));
+    return force(this.#evaluate(plainValue(node), node, '', noOrigin));
+  }
+
+  /** The value of a text that stands in no file. @throws InputError where it can't be evaluated */
+  evaluateText(text: string): unknown {
+    return this.#evaluateText(text, undefined, noOrigin);
   }
 
   #find(name: string): Variable | undefined {
-    for (const layer of this.#layers) {
-      const variable = layer.get(name);
-      if (variable !== undefined) return variable;
+    for (const layers of [this.#high, this.#low]) {
+      for (const layer of layers) {
+        const variable = layer.get(name);
+        if (variable !== undefined) return variable;
+      }
     }
     return undefined;
   }
@@ -128,7 +148,7 @@ export class Scope implements Names {
     return new InputError([node ? faultAt(node.doc, node.start, message) : { message }]);
   }
 
-  #evaluate(value: unknown, node: YamlNode | undefined, label: string, origin: string): unknown {
+  #evaluate(value: unknown, node: YamlNode | undefined, label: string, origin: () => string): unknown {
     if (value instanceof Evaluated) return value.value;
     if (typeof value === 'string') return this.#evaluateText(value, node, origin);
     if (Array.isArray(value)) return this.#evaluateList(value, node, label, origin);
@@ -138,7 +158,7 @@ export class Scope implements Names {
     return this.#lazyMap(value, node, label, origin);
   }
 
-  #evaluateList(list: readonly unknown[], node: YamlNode | undefined, label: string, origin: string): unknown {
+  #evaluateList(list: readonly unknown[], node: YamlNode | undefined, label: string, origin: () => string): unknown {
     const faults: Fault[] = [];
     const items = list.map((item, index) => {
       try {
@@ -152,7 +172,7 @@ export class Scope implements Names {
     return items;
   }
 
-  #lazyMap(source: object, node: YamlNode | undefined, label: string, origin: string): object {
+  #lazyMap(source: object, node: YamlNode | undefined, label: string, origin: () => string): object {
     const map: object = Object.create(null);
     for (const [key, value] of Object.entries(source)) {
       const isPlain = typeof value === 'number' || typeof value === 'boolean' || value === null;
@@ -165,47 +185,58 @@ export class Scope implements Names {
     return map;
   }
 
-  #evaluateText(text: string, node: YamlNode | undefined, origin: string): unknown {
+  #evaluateText(text: string, node: YamlNode | undefined, origin: () => string): unknown {
     if (!text.includes('{{') && !text.includes('{%')) return text;
+    const template = readText(text, node, origin);
     try {
-      if (text.includes('{%')) throw jinjaStatement(text);
-      return compileTemplate(text).evaluate(this);
+      return template.evaluate(this);
     } catch (error) {
-      if (!(error instanceof TemplateFaults)) throw error;
-      throw new InputError(error.faults.map((fault) => placedFault(fault, node, origin)));
+      throw placed(error, node, origin);
     }
   }
 }
 
-function jinjaStatement(text: string): TemplateFaults {
-  const message = 'Jinja statements ("{%") are not supported';
-  return new TemplateFaults([
-    Object.assign(new Error(message), {
-      name: 'TemplateFault' as const,
-      index: text.indexOf('{%'),
-      hint: 'use {{#if}} and {{#each}}',
-    }),
-  ]);
+/** @throws InputError where a text can't be read as a template */
+function readText(text: string, node: YamlNode | undefined, origin: () => string): Template {
+  try {
+    const statement = text.indexOf('{%');
+    if (statement < 0) return compileTemplate(text);
+    const message = 'Jinja statements ("{%") are not supported';
+    throw new TemplateFaults([new TemplateFault(message, statement, 'use {{#if}} and {{#each}}')]);
+  } catch (error) {
+    throw placed(error, node, origin);
+  }
 }
 
-function placedFault(
-  fault: { readonly message: string; readonly index: number; readonly hint: string | undefined },
-  node: YamlNode | undefined,
-  origin: string,
-): Fault {
+function placed(error: unknown, node: YamlNode | undefined, origin: () => string): unknown {
+  if (!(error instanceof TemplateFaults)) return error;
+  return new InputError(error.faults.map((fault) => placedFault(fault, node, origin)));
+}
+
+function placedFault(fault: TemplateFault, node: YamlNode | undefined, origin: () => string): Fault {
   if (node?.kind === 'scalar') return faultAt(node.doc, offsetInScalar(node, fault.index), fault.message, fault.hint);
-  return { message: `${origin}: ${fault.message}`, hint: fault.hint };
+  return { message: `${origin()}: ${fault.message}`, hint: fault.hint };
 }
 
 /** The two tags by which Ansible marks a value, as `ansible-inventory --list` prints them. */
-function markedValue(value: object, origin: string): string | undefined {
+function markedValue(value: object, origin: () => string): string | undefined {
   const keys = Object.keys(value);
   if (keys.length !== 1) return undefined;
-  if ('__ansible_vault' in value) {
+  if ('__ansible_vault' in value || isCiphertext(value)) {
     const hint = 'give it with -e, or in a file that is not encrypted';
-    throw new InputError([{ message: `${origin} is encrypted with ansible-vault`, hint }]);
+    throw new InputError([{ message: `${origin()} is encrypted with ansible-vault`, hint }]);
   }
   return '__ansible_unsafe' in value && typeof value.__ansible_unsafe === 'string' ? value.__ansible_unsafe : undefined;
+}
+
+function noOrigin(): string {
+  return 'the value';
+}
+
+/** How the inventory gives what it can't decrypt: an object of a class of its own. */
+function isCiphertext(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype !== null && prototype !== Object.prototype && 'ciphertext' in value;
 }
 
 function lazily(run: () => unknown): () => unknown {
@@ -245,6 +276,16 @@ function faultsOf(error: unknown): readonly Fault[] {
   throw error;
 }
 
+/**
+ * The value of a text among some variables, such as a connection variable of an inventory host: of its own type where it
+ * is exactly one `{{ expression }}`.
+ * @throws InputError where it can't be evaluated
+ */
+export function renderValue(text: string, vars: Readonly<Record<string, unknown>>): unknown {
+  const layer = plainLayer(vars, 'inventory variable');
+  return force(new Scope([layer]).evaluateText(text));
+}
+
 const plainValues = new WeakMap<YamlNode, unknown>();
 const templated = new WeakMap<YamlNode, boolean>();
 
@@ -267,4 +308,20 @@ function findTemplate(node: YamlNode): boolean {
   if (node.kind === 'scalar') return typeof node.value === 'string' && /\{[{%]/.test(node.value);
   if (node.kind === 'list') return node.items.some(hasTemplate);
   return [...node.entries.values()].some((entry) => hasTemplate(entry.value));
+}
+
+/**
+ * Finds what can't be read of the templates in a mapping, before their values are known.
+ * @param except keys whose values hold no templates
+ */
+export function checkTemplates(map: YamlMap, except: readonly string[], faults: FaultList): void {
+  for (const entry of map.entries.values()) {
+    if (!except.includes(entry.key) && hasTemplate(entry.value)) checkNode(entry.value, faults);
+  }
+}
+
+function checkNode(node: YamlNode, faults: FaultList): void {
+  if (node.kind === 'list') for (const item of node.items) checkNode(item, faults);
+  else if (node.kind === 'map') for (const entry of node.entries.values()) checkNode(entry.value, faults);
+  else if (typeof node.value === 'string') faults.collect(() => readText(String(node.value), node, noOrigin));
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ResourceType } from '../../core/resource.ts';
 import { ProbeSchema } from './probe.ts';
 
-const TextOrList = z.union([z.string(), z.array(z.string())], { error: 'must be text or a list of texts' });
+const TextOrList = z.union([z.string(), z.array(z.string())]);
 const Vars = z.record(z.string(), z.unknown());
 
 const SerialEntry = z.union([z.int().min(0), z.string().regex(/^\d{1,9}%?$/)], {
@@ -104,5 +104,6 @@ export const FOREIGN_TASK_KEYS: ReadonlyMap<string, string> = new Map([
   ['delegate_to', 'write a play for those hosts'],
   ['shell', 'commands are not supported: describe the state in a resource'],
   ['command', 'commands are not supported: describe the state in a resource'],
+  ['notify', 'a handler notifies nobody: name all handlers in the task'],
   ['listen', 'notify the handler by its name'],
 ]);

@@ -1,0 +1,201 @@
+import type { z } from 'zod';
+import { InputError } from '../../core/errors.ts';
+import type { ResourceType } from '../../core/resource.ts';
+import { formatSource, type SourceRef } from '../../core/source.ts';
+import { didYouMean } from '../../core/suggest.ts';
+import type { CompiledPlay, HostTask, ProbeParams } from '../../core/task.ts';
+import { FaultList } from '../faults.ts';
+import { schemaFaults } from '../schema-faults.ts';
+import { hasTemplate, layerOf, plainLayer, Scope, type VarLayer } from '../vars.ts';
+import { faultOf, type YamlMap, type YamlNode } from '../yaml.ts';
+import { compileTask, type HostContext } from './compile-task.ts';
+import { readPlaybook } from './load.ts';
+import type { Play, Playbook, PlayTask } from './model.ts';
+import { ProbeSchema, toProbeParams } from './probe.ts';
+import { ResourceCache } from './resource-cache.ts';
+import { cutBatches } from './serial.ts';
+import { isSelected, type TagFilter } from './tags.ts';
+
+/** What a playbook needs of an inventory. */
+export interface HostVars {
+  /** All hosts, in inventory order. */
+  readonly hosts: readonly string[];
+  /** Variables of a host, magic ones such as inventory_hostname included. */
+  vars(host: string): Readonly<Record<string, unknown>>;
+  /** The hosts that a pattern names, in inventory order. @throws InputError where the pattern is wrong */
+  select(pattern: string, options?: { readonly limit?: string }): readonly string[];
+  /** Where a variable of a host is written, where that is known. */
+  sourceOf?(host: string, name: string): SourceRef | undefined;
+}
+
+export interface CompileOptions extends TagFilter {
+  readonly registry: ReadonlyMap<string, ResourceType>;
+  /** Host pattern of `--limit`. */
+  readonly limit?: string | undefined;
+  /** Variables of `--extra-vars`: they outrank all others. */
+  readonly extraVars?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * Makes a playbook concrete: templates evaluated for each host, parameters checked, resources built, every `when` that
+ * mentions no facts decided.
+ * @throws InputError with all faults of all plays and hosts; the same fault of several hosts is one that names them
+ */
+export function compilePlaybook(
+  playbook: Playbook,
+  inventory: HostVars,
+  options: CompileOptions,
+): readonly CompiledPlay[] {
+  const faults = new FaultList();
+  const plays = compileInto(playbook, inventory, options, faults);
+  faults.throwAny();
+  return plays;
+}
+
+/**
+ * `loadPlaybook` and `compilePlaybook` in one: the faults of both are reported together.
+ * @param path the playbook's file
+ * @throws InputError with all faults
+ */
+export function compilePlaybookFile(
+  path: string,
+  inventory: HostVars,
+  options: CompileOptions,
+): readonly CompiledPlay[] {
+  const { playbook, faults: found } = readPlaybook(path, options.registry);
+  const faults = new FaultList();
+  faults.addAll(found);
+  const plays = compileInto(playbook, inventory, options, faults);
+  faults.throwAny();
+  return plays;
+}
+
+function compileInto(
+  playbook: Playbook,
+  inventory: HostVars,
+  options: CompileOptions,
+  faults: FaultList,
+): readonly CompiledPlay[] {
+  const compiler: Compiler = { inventory, options, faults, resources: new ResourceCache() };
+  return playbook.plays.map((play) => compilePlay(play, compiler));
+}
+
+interface Compiler {
+  readonly inventory: HostVars;
+  readonly options: CompileOptions;
+  readonly faults: FaultList;
+  readonly resources: ResourceCache;
+}
+
+function compilePlay(play: Play, compiler: Compiler): CompiledPlay {
+  const hosts = selectHosts(play, compiler);
+  const selected = play.tasks.filter((task) => isSelected(task.tags, compiler.options));
+  const contexts = hosts.map((host) => hostContext(host, play, compiler));
+  const compileAll = (tasks: readonly PlayTask[]): ReadonlyMap<string, readonly HostTask[]> =>
+    new Map(contexts.map((context) => [context.host, tasks.map((task) => compileTask(task, context))]));
+  return {
+    name: play.name,
+    source: play.source,
+    hosts,
+    batches: cutBatches(hosts, play.serial),
+    ...compileProbe(play.probe, contexts, compiler.faults),
+    tasks: compileAll(selected),
+    handlers: compileAll(play.handlers),
+    needsFacts: [...selected, ...play.handlers].some(usesFacts),
+  };
+}
+
+function usesFacts(task: PlayTask): boolean {
+  return task.conditions.some(({ expression }) => typeof expression === 'object' && expression.usesFacts);
+}
+
+function hostContext(host: string, play: Play, compiler: Compiler): HostContext {
+  const { inventory, options, resources, faults } = compiler;
+  const high: VarLayer[] = options.extraVars ? [plainLayer(options.extraVars, 'extra variable')] : [];
+  const low = [...play.vars.map(layerOf).reverse(), inventoryLayer(inventory, host)];
+  return { host, scope: new Scope(low, high), resources, faults };
+}
+
+function inventoryLayer(inventory: HostVars, host: string): VarLayer {
+  const layer = plainLayer(inventory.vars(host), 'inventory variable');
+  return {
+    names: layer.names,
+    get: (name) => {
+      const variable = layer.get(name);
+      const origin = () => {
+        const source = inventory.sourceOf?.(host, name);
+        return source ? `inventory variable "${name}" at ${formatSource(source)}` : `inventory variable "${name}"`;
+      };
+      return variable && { ...variable, origin };
+    },
+  };
+}
+
+function selectHosts(play: Play, { inventory, options, faults }: Compiler): readonly string[] {
+  const { pattern, hosts: node } = play;
+  const all = placingFaults(node, faults, () => inventory.select(pattern));
+  if (all === undefined) return [];
+  if (all.length === 0 && !isEmptyGroup(pattern, inventory)) {
+    const known = [...groupNames(inventory), ...inventory.hosts];
+    faults.add(faultOf(node, `"${pattern}" matches no host of the inventory`, didYouMean(pattern, known)));
+  }
+  const { limit } = options;
+  if (limit === undefined) return all;
+  return faults.collect(() => inventory.select(pattern, { limit })) ?? [];
+}
+
+/** Runs something whose faults have no place of their own: they belong to `node`. */
+function placingFaults<Value>(node: YamlNode, faults: FaultList, run: () => Value): Value | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    for (const fault of error.faults) faults.add(fault.source ? fault : faultOf(node, fault.message, fault.hint));
+    return undefined;
+  }
+}
+
+function groupNames(inventory: HostVars): readonly string[] {
+  const [host] = inventory.hosts;
+  const groups: unknown = host === undefined ? undefined : inventory.vars(host).groups;
+  return typeof groups === 'object' && groups !== null ? Object.keys(groups) : ['all'];
+}
+
+/** A group that exists but has no hosts is no mistake of the playbook. */
+function isEmptyGroup(pattern: string, inventory: HostVars): boolean {
+  return inventory.hosts.length === 0 || groupNames(inventory).includes(pattern);
+}
+
+type ProbePart = Pick<CompiledPlay, 'probe' | 'probeInterfaces'>;
+
+/** The probe of a play. Its interface may differ between hosts, nothing else may. */
+function compileProbe(node: YamlMap | null, contexts: readonly HostContext[], faults: FaultList): ProbePart {
+  const probeInterfaces = new Map<string, string>();
+  const defaults = toProbeParams({});
+  if (node === null) return { probe: defaults, probeInterfaces };
+  let shared: ProbeParams | null = hasTemplate(node) ? null : literalProbe(node);
+  for (const { host, scope } of contexts) {
+    const given = faults.collect(() => readProbe(node, scope), host);
+    if (given === undefined) continue;
+    const params = toProbeParams(given);
+    if (given.interface !== undefined) probeInterfaces.set(host, given.interface);
+    shared ??= params;
+    if (JSON.stringify(params) !== JSON.stringify(shared)) {
+      const hint = 'only "interface" may differ between the hosts of a play';
+      faults.add(faultOf(node, '"probe" is not the same on all hosts of the play', hint), host);
+    }
+  }
+  return { probe: shared ?? defaults, probeInterfaces };
+}
+
+function literalProbe(node: YamlMap): ProbeParams | null {
+  const result = ProbeSchema.safeParse(new Scope([]).render(node));
+  return result.success ? toProbeParams(result.data) : null;
+}
+
+function readProbe(node: YamlMap, scope: Scope): z.output<typeof ProbeSchema> {
+  const value = scope.render(node);
+  const result = ProbeSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new InputError(schemaFaults(result.error.issues, { schema: ProbeSchema, node, value, subject: '"probe"' }));
+}

@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { z } from 'zod';
+import { type Fault, InputError, messageOf } from '../../core/errors.ts';
+import type { ResourceType } from '../../core/resource.ts';
+import { sourceAt } from '../../core/source.ts';
+import { FaultList } from '../faults.ts';
+import { literalIssues, literalValue, schemaFaults } from '../schema-faults.ts';
+import { checkTemplates, hasTemplate } from '../vars.ts';
+import { faultOf, readYaml, toValue, type YamlMap, type YamlNode } from '../yaml.ts';
+import { checkVarNames, loadTask, type TaskContext } from './load-task.ts';
+import type { Play, Playbook, PlayTask } from './model.ts';
+import { ProbeSchema } from './probe.ts';
+import { FOREIGN_PLAY_KEYS, handlerSchema, PlaySchema, taskSchema } from './schema.ts';
+import { tagList } from './tags.ts';
+
+type Registry = ReadonlyMap<string, ResourceType>;
+
+/** A playbook with what is wrong with it. */
+export interface ReadPlaybook {
+  /** What could be understood: parts with faults are left out, so that the rest can be checked further. */
+  readonly playbook: Playbook;
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Reads a playbook and checks what can be checked without an inventory: YAML, structure, names of keys, resources and
+ * handlers, literal parameters, the syntax of templates and expressions.
+ * @param path a YAML file; its vars_files are read too
+ * @param registry the resource types that tasks can name
+ * @throws InputError with all faults
+ */
+export function loadPlaybook(path: string, registry: Registry): Playbook {
+  const { playbook, faults } = readPlaybook(path, registry);
+  if (faults.length > 0) throw new InputError(faults);
+  return playbook;
+}
+
+/** As `loadPlaybook`, but gives the faults back, for those who have more to check. Never throws InputError. */
+export function readPlaybook(path: string, registry: Registry): ReadPlaybook {
+  const faults = new FaultList();
+  const root = readFile(path, 'playbook', faults);
+  const plays = root === null ? [] : playNodes(root, faults);
+  const playbook: Playbook = {
+    file: path,
+    plays: plays.flatMap((node) => loadPlay(node, registry, faults) ?? []),
+  };
+  return { playbook, faults: faults.list() };
+}
+
+function readFile(path: string, what: string, faults: FaultList, usedAt?: YamlNode): YamlNode | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const message = `${what} "${path}" can't be read: ${reason(error)}`;
+    faults.add(usedAt ? faultOf(usedAt, message) : { message });
+    return null;
+  }
+  const { root, faults: found } = readYaml(path, text);
+  faults.addAll(found);
+  if (root === null && found.length === 0) {
+    faults.add({ message: `${what} "${path}" is empty`, source: { file: path, line: 1, column: 1 } });
+  }
+  return root;
+}
+
+function reason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EISDIR') return 'it is a directory';
+  return code === 'EACCES' ? 'permission denied' : messageOf(error);
+}
+
+function playNodes(root: YamlNode, faults: FaultList): readonly YamlMap[] {
+  if (root.kind === 'list') {
+    if (root.items.length === 0) faults.add(faultOf(root, 'the playbook has no plays'));
+    return root.items.flatMap((item) => {
+      if (item.kind === 'map') return [item];
+      faults.add(faultOf(item, 'a play is a mapping with hosts and tasks'));
+      return [];
+    });
+  }
+  const isInventory = root.kind === 'map' && (root.entries.has('all') || !root.entries.has('hosts'));
+  const hint = isInventory
+    ? 'this looks like an inventory: give it first, the playbook with -p'
+    : 'put "- " before its first key and indent the rest';
+  faults.add(faultOf(root, 'a playbook is a list of plays', root.kind === 'map' ? hint : undefined));
+  // What stands where a list item was forgotten is checked all the same.
+  return root.kind === 'map' && !isInventory ? [root] : [];
+}
+
+function loadPlay(node: YamlMap, registry: Registry, faults: FaultList): Play | null {
+  const fields = readPlayFields(node, faults);
+  const handlers = listOf(node, 'handlers');
+  const playTags = tagList(fields?.tags);
+  const common = { registry, playTags, handlers: handlerNames(handlers, faults), faults };
+  const taskContext: TaskContext = { ...common, schema: taskSchema(registry), kind: 'task' };
+  const handlerContext: TaskContext = { ...common, schema: handlerSchema(registry), kind: 'handler' };
+  const tasks = loadTasks(listOf(node, 'tasks'), taskContext);
+  const loadedHandlers = loadTasks(handlers, handlerContext);
+  checkTemplates(node, ['tasks', 'handlers'], faults);
+  const vars = varsOf(node, fields, faults);
+  const hosts = node.entries.get('hosts')?.value;
+  const probe = node.entries.get('probe')?.value;
+  if (fields === null || hosts === undefined) return null;
+  if (hasTemplate(hosts)) {
+    faults.add(faultOf(hosts, '"hosts" can\'t hold a template', 'name a group here and choose hosts with --limit'));
+    return null;
+  }
+  const pattern = typeof fields.hosts === 'string' ? fields.hosts : fields.hosts.join(':');
+  return {
+    source: sourceAt(node.doc.file, node.doc.text, node.start),
+    name: fields.name ?? pattern,
+    pattern,
+    hosts,
+    vars,
+    serial: fields.serial === undefined ? [] : [fields.serial].flat(),
+    probe: probe?.kind === 'map' ? probe : null,
+    tasks,
+    handlers: loadedHandlers,
+  };
+}
+
+type PlayFields = Omit<z.output<typeof PlaySchema>, 'probe'>;
+
+/** Everything of a play but its probe, which may hold templates and is checked for what is certain of it. */
+const PlayFields = PlaySchema.omit({ probe: true });
+const LoosePlayFields = PlayFields.strip();
+
+function readPlayFields(node: YamlMap, faults: FaultList): PlayFields | null {
+  const probe = node.entries.get('probe');
+  const withoutProbe: YamlMap = { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'probe')) };
+  const value = toValue(withoutProbe);
+  const result = PlayFields.safeParse(value);
+  if (!result.success) {
+    const checked = { schema: PlaySchema, node, value, subject: 'a play', foreignKeys: FOREIGN_PLAY_KEYS };
+    faults.addAll(schemaFaults(result.error.issues, checked));
+  }
+  if (probe && toValue(probe.value) !== null) {
+    const checked = { schema: ProbeSchema, node: probe.value, value: literalValue(probe.value), subject: '"probe"' };
+    faults.addAll(schemaFaults(literalIssues(ProbeSchema, probe.value), checked));
+  }
+  const known = LoosePlayFields.safeParse(value);
+  return known.success ? known.data : null;
+}
+
+function listOf(node: YamlMap, key: string): readonly YamlNode[] {
+  const value = node.entries.get(key)?.value;
+  return value?.kind === 'list' ? value.items : [];
+}
+
+function loadTasks(nodes: readonly YamlNode[], context: TaskContext): readonly PlayTask[] {
+  return nodes.flatMap((node) => loadTask(node, context) ?? []);
+}
+
+function handlerNames(handlers: readonly YamlNode[], faults: FaultList): readonly string[] {
+  const names: string[] = [];
+  for (const handler of handlers) {
+    const name = handler.kind === 'map' ? handler.entries.get('name')?.value : undefined;
+    if (name?.kind !== 'scalar' || typeof name.value !== 'string') continue;
+    if (names.includes(name.value)) faults.add(faultOf(name, `a second handler is named "${name.value}"`));
+    names.push(name.value);
+  }
+  return names;
+}
+
+function varsOf(node: YamlMap, fields: PlayFields | null, faults: FaultList): readonly YamlMap[] {
+  const own = node.entries.get('vars')?.value;
+  const files = node.entries.get('vars_files')?.value;
+  const paths = typeof fields?.vars_files === 'string' ? [fields.vars_files] : (fields?.vars_files ?? []);
+  const read = paths.map((path, index) => {
+    const place = files?.kind === 'list' ? files.items[index] : files;
+    return readVarsFile(path, place ?? node, faults);
+  });
+  const maps = [own, ...read].filter((map) => map?.kind === 'map');
+  for (const map of maps) checkVarNames(map, faults);
+  return maps;
+}
+
+function readVarsFile(path: string, usedAt: YamlNode, faults: FaultList): YamlMap | null {
+  if (hasTemplate(usedAt)) {
+    faults.add(
+      faultOf(
+        usedAt,
+        '"vars_files" can\'t hold a template',
+        'variables of one host or group belong into host_vars or group_vars',
+      ),
+    );
+    return null;
+  }
+  const full = isAbsolute(path) ? path : join(dirname(usedAt.doc.file), path);
+  const root = readFile(full, 'variables file', faults, usedAt);
+  if (root === null || root.kind === 'map') return root;
+  faults.add(faultOf(root, 'a variables file is a mapping of names to values'));
+  return null;
+}
