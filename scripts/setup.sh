@@ -1,0 +1,98 @@
+#!/bin/sh
+# Makes a fresh Debian machine ready for "npm test", "npm run demo" and "npm run bench": Debian packages, npm packages,
+# and the layer that gives the lab's nodes ifupdown2. Does only what is missing, and says what it does.
+# Option: --bench also installs what the benchmark compares with.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables python3 sudo ansible-core'
+for option; do
+  case $option in
+    --bench) packages="$packages ansible" ;;
+    *) echo "setup.sh: unknown option \"$option\"; it takes --bench" >&2; exit 3 ;;
+  esac
+done
+layer=.cache/layers/ifupdown2
+has_lists=
+
+say() { echo "setup: $*" >&2; }
+
+# The package lists are fetched once, and only when a package is missing.
+update_lists() {
+  [ -z "$has_lists" ] || return 0
+  say 'apt-get update'
+  apt-get -q update >&2
+  has_lists=yes
+}
+
+# Debian starts a service as soon as it is installed; this machine's sshd is nobody's wish here.
+without_services() {
+  if [ -e /usr/sbin/policy-rc.d ]; then
+    "$@"
+    return
+  fi
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  trap 'exit 130' INT TERM HUP
+  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+  chmod 755 /usr/sbin/policy-rc.d
+  "$@"
+  rm -f /usr/sbin/policy-rc.d
+  trap - EXIT INT TERM HUP
+}
+
+install_packages() {
+  # shellcheck disable=SC2086 # a list of words
+  installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/null | sed -n 's/ installed$//p')
+  missing=
+  for package in $packages; do
+    echo "$installed" | grep -qx "$package" || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    say "these Debian packages are missing, and installing them needs root:$missing"
+    exit 3
+  fi
+  update_lists
+  say "apt-get install$missing"
+  # shellcheck disable=SC2086
+  without_services env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing >&2
+  case $missing in
+    *openssh-server*) say 'openssh-server came without its service being started; "systemctl disable ssh" keeps it so' ;;
+  esac
+}
+
+install_modules() {
+  if [ -e node_modules/.package-lock.json ] && [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
+    return 0
+  fi
+  say 'npm ci'
+  npm ci >&2
+}
+
+# ifupdown2 would replace the machine's own ifupdown: it is unpacked for the lab's nodes, not installed.
+unpack_ifupdown2() {
+  [ ! -d "$layer" ] || return 0
+  say "unpacking ifupdown2 to $layer"
+  rm -rf "$layer.new"
+  mkdir -p "$layer.new/root"
+  download || { [ "$(id -u)" -eq 0 ] && update_lists && download; } || { say 'ifupdown2 can not be downloaded'; exit 1; }
+  dpkg -x "$layer.new"/ifupdown2_*.deb "$layer.new/root"
+  # In a node / a folder named sbin would hide the link of that name.
+  for folder in bin sbin lib; do
+    [ -d "$layer.new/root/$folder" ] || continue
+    mkdir -p "$layer.new/root/usr/$folder"
+    cp -a "$layer.new/root/$folder/." "$layer.new/root/usr/$folder/"
+    rm -rf "$layer.new/root/$folder"
+  done
+  mv "$layer.new/root" "$layer"
+  rm -rf "$layer.new"
+}
+
+download() {
+  (cd "$layer.new" && apt-get -q -o APT::Sandbox::User=root download ifupdown2 >&2)
+}
+
+command -v dpkg-query >/dev/null || { say 'this needs Debian 12 or 13'; exit 3; }
+install_packages
+install_modules
+unpack_ifupdown2
