@@ -34,13 +34,13 @@ export interface HookCommand {
 export function readCommand(command: string, bridge: string): HookCommand {
   const parts = isPlainName(bridge) ? readParts(command, bridge) : undefined;
   if (parts === undefined || parts.every((part) => part.settings.length === 0)) {
-    return { settings: [], suspects: mentioned(command), without: () => command, withValue: () => command };
+    return { settings: [], suspects: mentioned(command, bridge), without: () => command, withValue: () => command };
   }
   const settings = parts.flatMap((part) => part.settings);
   const rest = parts.filter((part) => part.settings.length === 0).map((part) => part.text);
   return {
     settings,
-    suspects: mentioned(rest.join('\n')),
+    suspects: mentioned(rest.join('\n'), bridge),
     without: (properties) => join(withoutAlternatives(parts, (part) => cut(part, properties, bridge))),
     withValue: (property, value) => join(parts.map((part) => change(part, property, value, bridge))),
   };
@@ -113,8 +113,10 @@ function pairs(words: readonly string[]): [string, string][] {
 }
 
 /** Names of the properties that a text mentions, under any of their spellings. */
-function mentioned(text: string): string[] {
-  const words = new Set(text.match(/[A-Za-z_][A-Za-z0-9_]*/g) ?? []);
+function mentioned(text: string, bridge: string): string[] {
+  const others = /\/net\/([\w.-]+)\/bridge\/\w+/g;
+  const own = text.replace(others, (path, device) => (device === bridge ? path : ''));
+  const words = new Set(own.match(/[A-Za-z_][A-Za-z0-9_]*/g) ?? []);
   return PROPERTIES.filter(
     ({ name, sysfs, ip, ifupdown2 }) =>
       words.has(name) || words.has(sysfs) || words.has(ip) || words.has(ifupdown2.replace('bridge-', 'set')),

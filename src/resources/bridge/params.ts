@@ -12,16 +12,16 @@ const flag = (what: string) =>
       error: ({ input }) =>
         `must be true or false, ${JSON.stringify(input) ?? 'nothing'} is ${input === null ? 'null' : `a ${typeof input}`}`,
     })
-    .describe(`${what}: true or false`)
-    .optional();
+    .optional()
+    .describe(`${what}: true or false`);
 
 const count = (what: string, max: number) =>
   z
     .int({ error: `must be a whole number from 0 to ${max}` })
     .min(0, `must be a whole number from 0 to ${max}`)
     .max(max, `must be a whole number from 0 to ${max}`)
-    .describe(`${what}: a whole number, 0 to ${max}`)
-    .optional();
+    .optional()
+    .describe(`${what}: a whole number, 0 to ${max}`);
 
 const seconds = (what: string, min: number) => {
   const range = `must be seconds, from ${min} to ${LONGEST}`;
@@ -30,15 +30,15 @@ const seconds = (what: string, min: number) => {
     .min(min, range)
     .max(LONGEST, `${range}; the kernel's own unit is a hundredth of it: 12500 in sysfs is 125 here`)
     .multipleOf(0.01, `${range}, with two decimals at most`)
-    .describe(`${what}: seconds, ${min} to ${LONGEST}, two decimals at most (ifupdown2 keeps whole seconds only)`)
-    .optional();
+    .optional()
+    .describe(`${what}: seconds, ${min} to ${LONGEST}, two decimals at most (ifupdown2 keeps whole seconds only)`);
 };
 
 const oneOf = (what: string, values: readonly [number, ...number[]]) =>
   z
     .literal([...values], { error: `must be one of ${values.join(', ')} (a number)` })
-    .describe(what)
-    .optional();
+    .optional()
+    .describe(what);
 
 /** A name that the kernel takes (dev_valid_name): up to 15 bytes, no white space, "/" or ":", not "." or "..". */
 const deviceName = z
@@ -73,14 +73,15 @@ export const BridgeParams = z
       .int({ error: 'must be a whole number from 1 to 65536' })
       .min(1, 'must be a whole number from 1 to 65536')
       .max(65536, 'must be a whole number from 1 to 65536')
+      .optional()
       .describe(
         'Number of group entries that the bridge keeps: a whole number, 1 to 65536, before Linux 4.20 a power of two',
-      )
-      .optional(),
+      ),
     multicast_stats_enabled: flag('Whether the bridge counts IGMP and MLD messages'),
   })
   .superRefine((params, context) => {
-    for (const fault of crossFaults(params)) {
+    // With an unknown key, which may be a misspelt property, this would be noise.
+    for (const fault of context.issues.length > 0 ? [] : crossFaults(params)) {
       context.addIssue({ code: 'custom', path: fault.path, message: fault.message });
     }
   });
