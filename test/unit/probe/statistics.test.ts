@@ -1,0 +1,53 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { aliveAfter, diedAfter, formatLoss, lossPercent } from '../../../src/probe/statistics.ts';
+import { castOf, firstOf, scattered } from '../../support/probe-report.ts';
+
+test.each([
+  [20, 20, '0%'],
+  [20, 0, '100%'],
+  [8, 7, '12.5%'],
+  [10, 9, '10%'],
+  [3, 2, '33.3%'],
+  [2_500, 2_499, '<0.1%'],
+  [100_000, 1, '>99.9%'],
+  [10_000, 9_990, '0.1%'],
+  [1_000, 999, '0.1%'],
+  [0, 0, '100%'],
+])('of %i packets %i arrived: %s lost', (sent, received, text) => {
+  expect(formatLoss(scattered(sent, received))).toBe(text);
+});
+
+test('some loss is never 0, some arrival never 100', () => {
+  const counts = fc
+    .integer({ min: 2, max: 1_000_000 })
+    .chain((sent) => fc.tuple(fc.constant(sent), fc.integer({ min: 1, max: sent - 1 })));
+  fc.assert(
+    fc.property(counts, ([sent, received]) => {
+      const text = formatLoss(scattered(sent, received));
+      expect(text).not.toMatch(/^(0|0\.0|100|100\.0)%$/);
+      expect(lossPercent(scattered(sent, received))).toBeGreaterThan(0);
+    }),
+  );
+});
+
+test.each([
+  ['all arrived', firstOf(20, 20), null],
+  ['it stopped', firstOf(20, 9), 9],
+  ['it stopped after some loss', castOf(20, [0, 1, 3, 4, 6, 7]), 8],
+  ['only the last two are gone: loss', firstOf(20, 18), null],
+  ['lost all over', castOf(20, [0, 5, 10, 16]), null],
+  ['never alive', firstOf(20, 0), null],
+])('death: %s', (_, counts, expected) => {
+  expect(diedAfter(counts)).toBe(expected);
+});
+
+test.each([
+  ['from the start', firstOf(20, 9), null],
+  ['late', castOf(10, [4, 5, 6, 7, 8, 9]), 4],
+  ['a first packet lost', castOf(4, [1, 2, 3]), null],
+  ['lost all over', castOf(20, [3, 9, 15]), null],
+  ['never', firstOf(5, 0), null],
+])('life: %s', (_, counts, expected) => {
+  expect(aliveAfter(counts)).toBe(expected);
+});
