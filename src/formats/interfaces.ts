@@ -103,7 +103,7 @@ export function withOption(
   const end = lineEndOf(before);
   const usual = end !== '' ? end : (file.lines.map(lineEndOf).find((other) => other !== '') ?? '\n');
   // A backslash at the very end of the file would swallow the new line.
-  const dangling = file.dialect === 'ifupdown2' ? /[ \t\f\v]*\\[ \t\r\n\f\v]*$/ : /\\\n?$/;
+  const dangling = file.dialect === 'ifupdown2' ? /(?:[ \t\r\n\f\v]*\\)+[ \t\r\n\f\v]*$/ : /(?:\\\n?)+$/;
   const kept = before.raw.replace(dangling, '').replace(/(?:\r?\n)?$/, end === '' ? usual : end);
   return withRaw(file, after, `${kept}${indent}${key} ${value}${end}`);
 }

@@ -147,7 +147,7 @@ function changeOf(
   note: string | undefined,
 ): Change {
   const { property, value } = want;
-  const from = hit === null ? null : hit.value === null ? hit.text : shown(property, hit.value);
+  const from = hit === null ? null : hit.value === null ? hit.text.replace(/^\S+ /, '') : shown(property, hit.value);
   return {
     layer: 'persistent',
     property: property.name,
