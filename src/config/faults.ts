@@ -6,7 +6,8 @@ const NAMED_HOSTS = 8;
 
 interface Entry {
   readonly fault: Fault;
-  readonly hosts: Set<string>;
+  /** null: found in the text alone, so it concerns every host. */
+  hosts: Set<string> | null;
 }
 
 /** Gathers faults so that all can be reported at once: the same fault of many hosts becomes one that names them. */
@@ -20,8 +21,9 @@ export class FaultList {
   /** @param host the host for which it was found, where it was not found in the text alone */
   add(fault: Fault, host?: string): void {
     const key = `${fault.source ? formatSource(fault.source) : ''}\n${fault.message}`;
-    const entry = this.#entries.get(key) ?? { fault, hosts: new Set<string>() };
-    if (host !== undefined) entry.hosts.add(host);
+    const entry: Entry = this.#entries.get(key) ?? { fault, hosts: new Set() };
+    if (host === undefined) entry.hosts = null;
+    else entry.hosts?.add(host);
     this.#entries.set(key, entry);
   }
 
@@ -44,7 +46,7 @@ export class FaultList {
   list(): readonly Fault[] {
     const faults = [...this.#entries.values()].map(({ fault, hosts }) => ({
       ...fault,
-      message: fault.message + hostsSuffix([...hosts]),
+      message: fault.message + hostsSuffix([...(hosts ?? [])]),
     }));
     return faults.sort(comparePlaces);
   }

@@ -123,9 +123,9 @@ function unit(origin: string): string {
 /** The branch of a union that was meant, where that can be told; else all that it takes. */
 function describeUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path, checked: Checked): readonly Fault[] {
   const { node } = nodeAt(checked.node, path);
-  if (!isDefaultMessage(issue.message)) return [faultOf(node, issue.message)];
   const value = valueAt(checked.value, path);
   if (value === undefined && path.length > 0) return [missingKey(path, checked)];
+  if (!isDefaultMessage(issue.message)) return [faultOf(node, issue.message)];
   // A branch whose own type fits fails only further in, or by a limit.
   const meant = issue.errors.filter((branch) => branch.every((inner) => inner.path.length > 0 || !isTypeIssue(inner)));
   const [best] = meant.toSorted((a, b) => a.length - b.length);

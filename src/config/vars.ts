@@ -215,7 +215,8 @@ function placed(error: unknown, node: YamlNode | undefined, origin: () => string
 
 function placedFault(fault: TemplateFault, node: YamlNode | undefined, origin: () => string): Fault {
   if (node?.kind === 'scalar') return faultAt(node.doc, offsetInScalar(node, fault.index), fault.message, fault.hint);
-  return { message: `${origin()}: ${fault.message}`, hint: fault.hint };
+  const name = origin();
+  return { message: name === '' ? fault.message : `${name}: ${fault.message}`, hint: fault.hint };
 }
 
 /** The two tags by which Ansible marks a value, as `ansible-inventory --list` prints them. */
@@ -224,13 +225,13 @@ function markedValue(value: object, origin: () => string): string | undefined {
   if (keys.length !== 1) return undefined;
   if ('__ansible_vault' in value || isCiphertext(value)) {
     const hint = 'give it with -e, or in a file that is not encrypted';
-    throw new InputError([{ message: `${origin()} is encrypted with ansible-vault`, hint }]);
+    throw new InputError([{ message: `${origin() || 'a value'} is encrypted with ansible-vault`, hint }]);
   }
   return '__ansible_unsafe' in value && typeof value.__ansible_unsafe === 'string' ? value.__ansible_unsafe : undefined;
 }
 
 function noOrigin(): string {
-  return 'the value';
+  return '';
 }
 
 /** How the inventory gives what it can't decrypt: an object of a class of its own. */

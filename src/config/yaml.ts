@@ -74,7 +74,7 @@ export function readYaml(file: string, text: string): YamlResult {
     strict: true,
     uniqueKeys: true,
     prettyErrors: false,
-    logLevel: 'silent',
+    logLevel: 'error',
   });
   const faults: Fault[] = [];
   const fatalLines = new Set<number>();
@@ -191,9 +191,21 @@ function describeProblem(doc: SourceText, problem: Problem): Fault {
         'put the value in quotes',
       );
     default:
-      return faultAt(doc, start, `not valid YAML: ${problem.message.replace(/\.$/, '')}`);
+      return describeSyntax(doc, problem);
   }
 }
+
+function describeSyntax(doc: SourceText, { message, pos: [start] }: Problem): Fault {
+  const lineStart = doc.text.lastIndexOf('\n', start - 1) + 1;
+  const indentation = /^[ \t]*/.exec(doc.text.slice(lineStart))?.[0] ?? '';
+  const tab = indentation.indexOf('\t');
+  if (tab >= 0) return faultAt(doc, lineStart + tab, 'a tab is used for indentation', 'YAML indents with blanks only');
+  const [line = ''] = doc.text.slice(lineStart).split('\n');
+  const hint = /[:,[{-]\s*\{\{/.test(line) ? UNQUOTED : undefined;
+  return faultAt(doc, start, `not valid YAML: ${message.replace(/\.$/, '')}`, hint);
+}
+
+const UNQUOTED = 'a value that starts with "{{" stands in quotes: "{{name}}"';
 
 class Reader {
   readonly #doc: SourceText;
@@ -214,8 +226,12 @@ class Reader {
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
     this.#count++;
     if (isScalar(node)) return this.#scalar(scalarValue(node), node);
-    this.#open.add(node);
     const place = this.#place(node);
+    if (isMap(node) && this.#doc.text.startsWith('{{', place.start)) {
+      this.#faults.push(faultOf(place, 'a template without quotes', UNQUOTED));
+      return { kind: 'scalar', ...place, value: this.#doc.text.slice(place.start, place.end).trim() };
+    }
+    this.#open.add(node);
     const result: YamlNode = isSeq(node)
       ? { kind: 'list', ...place, items: node.items.map((item) => this.read(item)) }
       : { kind: 'map', ...place, entries: this.#entries(node.items) };
@@ -271,9 +287,7 @@ class Reader {
     const key = isAlias(pair.key) ? this.#anchors.get(pair.key.source) : (pair.key as LibraryNode | null);
     const place = this.#place(pair.key as LibraryNode | null);
     if (!isScalar(key)) {
-      const isTemplate = this.#doc.text.startsWith('{', place.start);
-      const hint = isTemplate ? 'a value that starts with "{{" stands in quotes: "{{name}}"' : undefined;
-      this.#faults.push(faultOf(place, isTemplate ? 'a template without quotes' : 'a key must be plain text', hint));
+      this.#faults.push(faultOf(place, 'a key must be plain text'));
       return null;
     }
     if (key.anchor !== undefined) this.#anchors.set(key.anchor, key);

@@ -119,10 +119,11 @@ function findResource(
     return null;
   }
   if (first !== undefined) return first;
-  // A misspelt type was reported as an unknown key already.
-  const hasUnknown = [...node.entries.keys()].some((key) => !(key in context.schema.shape));
-  const misspelt = [...node.entries.keys()].some((key) => !(key in context.schema.shape) && didYouMean(key, types));
-  if (!hasUnknown || !misspelt) {
+  // An unknown key was reported already, and is probably meant as the resource.
+  const unknown = [...node.entries.keys()].filter(
+    (key) => !(key in context.schema.shape) && !FOREIGN_TASK_KEYS.has(key),
+  );
+  if (unknown.length === 0) {
     context.faults.add(faultOf(node, `this ${context.kind} has no resource`, `resource types: ${types.join(', ')}`));
   }
   return null;

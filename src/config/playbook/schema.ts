@@ -5,9 +5,8 @@ import { ProbeSchema } from './probe.ts';
 const TextOrList = z.union([z.string(), z.array(z.string())]);
 const Vars = z.record(z.string(), z.unknown());
 
-const SerialEntry = z.union([z.int().min(0), z.string().regex(/^\d{1,9}%?$/)], {
-  error: 'each entry of "serial" is a number of hosts or a percentage such as "30%"',
-});
+const SERIAL = '"serial" is a number of hosts, a percentage such as "30%", or a list of those';
+const SerialEntry = z.union([z.int().min(0), z.string().regex(/^\d{1,9}%?$/, SERIAL)], SERIAL);
 
 const tagsField = TextOrList.nullish().describe('Names by which --tags and --skip-tags choose');
 
@@ -23,7 +22,7 @@ export const PlaySchema = z.strictObject({
   vars_files: TextOrList.nullish().describe('YAML files with variables, relative to the playbook'),
   serial: z
     .union([SerialEntry, z.array(SerialEntry).min(1)], {
-      error: '"serial" is a number of hosts, a percentage such as "30%", or a list of those',
+      error: SERIAL,
     })
     .optional()
     .describe('How many hosts at a time'),
