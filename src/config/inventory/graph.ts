@@ -33,8 +33,11 @@ export class Group {
 /** A host of the inventory. */
 export class Host {
   readonly name: string;
-  /** Groups that name the host themselves. */
-  readonly ownGroups = new Set<Group>();
+  /**
+   * The host's groups and those above them. Kept step by step, as Ansible does: where names of hosts and groups collide, the steps
+   * leave something else than the relations say at the end.
+   */
+  readonly groups = new Set<Group>();
   /** Variables that the inventory file gives. */
   readonly vars = new Dict();
   /** Absolute path of the inventory file that names the host first. */
@@ -43,11 +46,6 @@ export class Host {
   constructor(name: string, file: string) {
     this.name = name;
     this.file = file;
-  }
-
-  /** The host's groups and all above them. */
-  groups(): Set<Group> {
-    return new Set([...this.ownGroups].flatMap((group) => [group, ...group.ancestors()]));
   }
 }
 
@@ -118,8 +116,8 @@ export class Graph {
       if (group !== this.all && group.parents.size === 0) this.link(this.all, group);
     }
     for (const host of this.hosts.values()) {
-      const others = [...host.groups()].filter((group) => group !== this.all && group !== this.ungrouped);
-      const isUngrouped = host.groups().has(this.ungrouped);
+      const others = [...host.groups].filter((group) => group !== this.all && group !== this.ungrouped);
+      const isUngrouped = host.groups.has(this.ungrouped);
       if (isUngrouped && others.length > 0) unplace(this.ungrouped, host);
       if (!isUngrouped && others.length === 0) this.addChild(this.ungrouped, host.name);
     }
@@ -131,21 +129,34 @@ export class Graph {
     if (parent.ancestors().has(child)) {
       throw new GraphError(`"${child.name}" can't be a child of "${parent.name}": it is above it already`);
     }
+    const before = child.ancestors();
+    const added = [...parent.ancestors(), parent].filter((group) => !before.has(group));
     parent.children.add(child);
     child.parents.add(parent);
+    for (const host of child.allHosts()) for (const group of added) host.groups.add(group);
     child.depth = Math.max(parent.depth + 1, child.depth);
     deepen(child);
   }
 }
 
 function place(group: Group, host: Host): void {
+  if (group.hosts.has(host)) return;
   group.hosts.add(host);
-  host.ownGroups.add(group);
+  for (const above of group.ancestors()) host.groups.add(above);
+  host.groups.add(group);
 }
 
 function unplace(group: Group, host: Host): void {
-  group.hosts.delete(host);
-  host.ownGroups.delete(group);
+  if (group.hosts.delete(host)) leave(group, host);
+}
+
+/** Takes a host out of a group, and out of those above it that no other group of the host is below. */
+function leave(group: Group, host: Host): void {
+  if (!host.groups.delete(group)) return;
+  for (const above of group.ancestors()) {
+    const isNeeded = [...host.groups].some((other) => other.ancestors().has(above));
+    if (above.name !== 'all' && !isNeeded) leave(above, host);
+  }
 }
 
 /** Pushes the groups below down, level by level, where they are not deep enough. */

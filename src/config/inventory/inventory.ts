@@ -118,7 +118,7 @@ export class LoadedInventory implements Inventory {
 
   /** All variables of a host but Ansible's internal ones: what `ansible-inventory --list` shows. */
   listedVars(host: Host): Dict {
-    const groups = sortGroups([...host.groups()].filter((group) => group !== this.graph.all));
+    const groups = sortGroups([...host.groups].filter((group) => group !== this.graph.all));
     return withoutInternal(
       this.groupLayer(groups).combine(host.vars).combine(this.ofHost(host.name)).combine(this.sources.extraVars),
     );
@@ -164,7 +164,7 @@ export class LoadedInventory implements Inventory {
 
   private magicVars(host: Host): Record<string, unknown> {
     this.groupLists ??= Object.fromEntries([...this.groups].map(([name, group]) => [name, group.hosts]));
-    const names = [...host.groups()].map((group) => group.name).filter((name) => name !== 'all');
+    const names = [...host.groups].map((group) => group.name).filter((name) => name !== 'all');
     const file = this.internal(host, 'inventory_file');
     return {
       inventory_hostname: host.name,
