@@ -6,8 +6,13 @@ import { build } from 'esbuild';
 const root = new URL('..', import.meta.url).pathname;
 const dist = `${root}dist`;
 
-// CommonJS dependencies call require() for Node's own modules; an ES module has none.
-const require = `import { createRequire as mcastctlRequire } from 'node:module'; const require = mcastctlRequire(import.meta.url);`;
+// CommonJS dependencies use require() and __dirname; an ES module has neither.
+const commonJs = `import { createRequire as mcastctlRequire } from 'node:module';
+import { dirname as mcastctlDirname } from 'node:path';
+import { fileURLToPath as mcastctlPath } from 'node:url';
+const require = mcastctlRequire(import.meta.url);
+const __filename = mcastctlPath(import.meta.url);
+const __dirname = mcastctlDirname(__filename);`;
 
 const result = await build({
   absWorkingDir: root,
@@ -21,7 +26,7 @@ const result = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  banner: { js: require },
+  banner: { js: commonJs },
   // Optional native helpers of ssh2: without them it uses Node's own crypto.
   external: ['*.node', 'cpu-features'],
   minifyWhitespace: true,

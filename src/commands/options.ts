@@ -1,10 +1,14 @@
-/** What every command that works with hosts takes; names and meanings are Ansible's where Ansible has the option. */
-export interface CommonOptions {
+/** What chooses hosts and tasks; names and meanings are Ansible's where Ansible has the option. */
+export interface PlaybookOptions {
   readonly playbook?: string;
   readonly limit?: string;
   readonly tags?: readonly string[];
   readonly skipTags?: readonly string[];
   readonly extraVars?: readonly string[];
+}
+
+/** What every command that works with hosts takes. */
+export interface CommonOptions extends PlaybookOptions {
   readonly forks: number;
   readonly format: 'text' | 'json';
   /** File for the report; standard output without. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AgentSession } from '../agent/session.ts';
 import { type Inventory, loadInventory, parseExtraVars } from '../config/inventory/index.ts';
-import { compilePlaybook, loadPlaybook } from '../config/playbook/index.ts';
+import { type CompileOptions, compilePlaybookFile, loadPlaybook } from '../config/playbook/index.ts';
 import { renderValue } from '../config/vars.ts';
 import { type ConnectionOptions, connect, resolveTarget, type Target } from '../connection/index.ts';
 import { type Fault, formatFault, InputError } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import { packageFile } from '../paths.ts';
 import { resourceTypes } from '../resources/index.ts';
 import type { Io } from '../ui/io.ts';
 import { askSecret } from '../ui/prompt.ts';
-import type { CommonOptions } from './options.ts';
+import type { CommonOptions, PlaybookOptions } from './options.ts';
 
 /** A checked inventory and playbook: everything that can be known before a host is contacted. */
 export interface Prepared {
@@ -31,22 +31,31 @@ export function playbookOf(inventoryFile: string, chosen: string | undefined): s
   return neighbours.find((path) => existsSync(path)) ?? packageFile('playbooks/cluster.yml');
 }
 
-/** Reads inventory and playbook. Throws InputError with every fault of both. */
-export function prepare(inventoryFile: string, options: CommonOptions, io: Io): Prepared {
-  const faults: Fault[] = [];
-  const inventory = collect(faults, () => loadInventory(inventoryFile, { extraVars: options.extraVars ?? [] }));
-  const playbookFile = playbookOf(inventoryFile, options.playbook);
-  const playbook = collect(faults, () => loadPlaybook(playbookFile, resourceTypes));
-  if (!inventory || !playbook || faults.length > 0) throw new InputError(faults);
+/** Reads an inventory and prints its warnings. Throws InputError with all faults. */
+export function readInventory(file: string, options: Pick<CommonOptions, 'extraVars'>, io: Pick<Io, 'err'>): Inventory {
+  const inventory = loadInventory(file, { extraVars: options.extraVars ?? [] });
   for (const warning of inventory.warnings) io.err(`warning: ${formatFault(warning)}\n`);
-  const plays = compilePlaybook(playbook, inventory, {
+  return inventory;
+}
+
+/** Reads inventory and playbook. Throws InputError with every fault of both. */
+export function prepare(inventoryFile: string, options: PlaybookOptions, io: Pick<Io, 'err'>): Prepared {
+  const faults: Fault[] = [];
+  const playbookFile = playbookOf(inventoryFile, options.playbook);
+  const inventory = collect(faults, () => readInventory(inventoryFile, options, io));
+  if (!inventory) {
+    // The playbook's hosts and templates can't be judged without an inventory; its own faults can.
+    collect(faults, () => loadPlaybook(playbookFile, resourceTypes));
+    throw new InputError(faults);
+  }
+  const compile: CompileOptions = {
     registry: resourceTypes,
     extraVars: parseExtraVars(options.extraVars ?? []),
     ...(options.limit === undefined ? {} : { limit: options.limit }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),
     ...(options.skipTags === undefined ? {} : { skipTags: options.skipTags }),
-  });
-  return { inventory, playbookFile, plays };
+  };
+  return { inventory, playbookFile, plays: compilePlaybookFile(playbookFile, inventory, compile) };
 }
 
 function collect<T>(faults: Fault[], work: () => T): T | null {
@@ -82,7 +91,7 @@ export async function connector(
     acceptNew: options.acceptNew ?? false,
     connectTimeoutMs: options.timeout * 1000,
     notice: (text) => io.err(`${text}\n`),
-    ...(process.stdin.isTTY ? { askPassphrase: (file: string) => askSecret(`Passphrase of ${file}`) } : {}),
+    ...(process.stderr.isTTY ? { askPassphrase: (file: string) => askSecret(`Passphrase of ${file}`) } : {}),
   };
   const faults: Fault[] = [];
   const targets = new Map<string, Target>();

@@ -1,0 +1,31 @@
+import { EXIT, type ExitCode } from '../core/errors.ts';
+import { resourcesOf } from '../core/task.ts';
+import { hostsOf } from '../engine/fleet.ts';
+import type { Io } from '../ui/io.ts';
+import type { PlaybookOptions } from './options.ts';
+import { prepare } from './prepare.ts';
+
+/**
+ * Checks inventory and playbook and says in one line what they hold; with `verbose` also each host's tasks.
+ * @throws InputError with every fault of both
+ */
+export function validateCommand(
+  inventoryFile: string,
+  options: PlaybookOptions & { readonly verbose: boolean },
+  io: Pick<Io, 'out' | 'err'>,
+): ExitCode {
+  const { plays, playbookFile } = prepare(inventoryFile, options, io);
+  const tasks = plays.flatMap((play) => [...play.tasks.values()].flat());
+  const counts = `${plays.length} plays, ${hostsOf(plays).length} hosts, ${tasks.length} tasks`;
+  if (options.verbose) {
+    for (const task of tasks) {
+      io.out(
+        `${task.host}: ${task.name}: ${resourcesOf(task)
+          .map((resource) => resource.id)
+          .join(', ')}\n`,
+      );
+    }
+  }
+  io.out(`${inventoryFile} and ${playbookFile} are valid: ${counts}\n`);
+  return EXIT.ok;
+}
