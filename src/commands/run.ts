@@ -9,7 +9,7 @@ import { openProbe } from '../probe/session.ts';
 import type { Io } from '../ui/io.ts';
 import { planDetails } from '../ui/plan-details.ts';
 import { startProgress } from '../ui/progress.ts';
-import { hostBlock, summaryLine } from '../ui/text-report.ts';
+import { hostBlocks, summaryLine } from '../ui/text-report.ts';
 import type { CommonOptions } from './options.ts';
 import { writeOutput } from './output.ts';
 import { connector, prepare } from './prepare.ts';
@@ -111,11 +111,9 @@ interface PrintOptions {
 function print(report: Report, options: CommonOptions, io: Io, { isSilentWhenOk, details }: PrintOptions): ExitCode {
   if (options.format === 'json') writeOutput(`${JSON.stringify(report, null, 2)}\n`, options.output, io);
   else {
-    const blocks = Object.entries(report.hosts).map(
-      ([host, outcome]) => hostBlock(host, outcome, io, options.verbose) + (details?.(host) ?? ''),
-    );
+    const blocks = hostBlocks(report.hosts, io, { isVerbose: options.verbose, ...(details && { details }) });
     const isSilent = isSilentWhenOk && report.exitCode === EXIT.ok;
-    const text = isSilent ? '' : `${blocks.join('')}${summaryLine(report, io)}\n`;
+    const text = isSilent ? '' : `${blocks}${summaryLine(report, io)}\n`;
     if (text !== '' || options.output !== undefined) writeOutput(text, options.output, io);
   }
   return report.exitCode as ExitCode;

@@ -20,7 +20,8 @@ export async function checkHosts(context: RunContext): Promise<Map<string, HostO
     context,
     async (host) => {
       try {
-        const plans = tasksOf(context.plays, host.host).map((task) => planTask(task, host.seen, host.facts));
+        const overlay = new Map();
+        const plans = tasksOf(context.plays, host.host).map((task) => planTask(task, host.seen, host.facts, overlay));
         const tasks = plans.flatMap((plan) => taskReports(plan, 'drift'));
         return done(host.host, { report: { status: hostStatus(tasks), error: null, tasks }, plans });
       } finally {

@@ -3,11 +3,15 @@ import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
 import type { Change, FileState, Observations, Resource, Step } from '../core/resource.ts';
 import type { Facts, HostTask } from '../core/task.ts';
 
+/** Texts that files will have after the tasks before, by path; null: no file. */
+export type Overlay = Map<string, string | null>;
+
 /**
- * Compares a task with what was observed. Pure.
- * @param facts null: not read, since no `when` of the play mentions them
+ * Compares a task with what was observed.
+ * @param overlay where several tasks are planned before any is done: starts the writes from what the tasks before leave,
+ * and takes over what this one leaves
  */
-export function planTask(task: HostTask, seen: Observations, facts: Facts): TaskPlan {
+export function planTask(task: HostTask, seen: Observations, facts: Facts, overlay: Overlay = new Map()): TaskPlan {
   const resources = task.items.flatMap((item) => {
     const isWanted = attempt(() => item.when(facts));
     if (isWanted === false) return item.resources.map((resource) => ({ resource, status: 'skipped' as const }));
@@ -30,6 +34,7 @@ export function planTask(task: HostTask, seen: Observations, facts: Facts): Task
             entry.status === 'differs' ? entry.plan.keep.map((step) => ({ step, resource: entry.resource })) : [],
           ),
           seen,
+          overlay,
         ),
   };
 }
@@ -65,27 +70,37 @@ function attempt<T>(work: () => T): T | HostError {
 }
 
 /** Applies the edits one after the other and gives one write for each file whose text differs in the end. */
-function composeEdits(edits: readonly { step: Step; resource: Resource }[], seen: Observations): FileWrite[] {
-  const files = new Map<string, { before: FileState | null; text: string | null; mode: number }>();
+function composeEdits(
+  edits: readonly { step: Step; resource: Resource }[],
+  seen: Observations,
+  overlay: Overlay,
+): FileWrite[] {
+  const files = new Map<string, FileWrite>();
   for (const { step, resource } of edits) {
     if (step.do !== 'edit') throw new Error(`${resource.id}: only files can be kept, not "${step.do}"`);
-    const file = files.get(step.path) ?? observedFile(step.path, resource, seen, step.mode ?? 0o644);
+    const file = files.get(step.path) ?? fileBefore(step.path, resource, seen, overlay, step.mode ?? 0o644);
     files.set(step.path, { ...file, text: step.edit(file.text) });
   }
-  return [...files]
-    .filter(([, file]) => file.text !== (file.before?.text ?? null))
-    .map(([path, file]) => ({ path, ...file }));
+  const writes = [...files.values()].filter((file) => file.text !== (file.before?.text ?? null));
+  for (const write of writes) overlay.set(write.path, write.text);
+  return writes;
 }
 
-function observedFile(path: string, resource: Resource, seen: Observations, mode: number) {
+function fileBefore(path: string, resource: Resource, seen: Observations, overlay: Overlay, mode: number): FileWrite {
+  const observed = observedFile(path, resource, seen);
+  const text = overlay.get(path);
+  if (text === undefined) return { path, before: observed, text: observed?.text ?? null, mode };
+  if (text === null) return { path, before: null, text, mode };
+  const made = { path, encoding: 'utf8' as const, mode, uid: 0, gid: 0, target: null };
+  return { path, before: { ...(observed ?? made), text }, text, mode };
+}
+
+function observedFile(path: string, resource: Resource, seen: Observations): FileState | null {
   for (const read of resource.reads) {
-    const found =
-      read.read === 'file' && read.path === path
-        ? seen.file(path)
-        : read.read === 'dir' && path.startsWith(`${read.path}/`) && path.endsWith(read.suffix)
-          ? (seen.dir(read.path, read.suffix)?.find((file) => file.path === path) ?? null)
-          : undefined;
-    if (found !== undefined) return { before: found, text: found?.text ?? null, mode };
+    if (read.read === 'file' && read.path === path) return seen.file(path);
+    if (read.read === 'dir' && path.startsWith(`${read.path}/`) && path.endsWith(read.suffix)) {
+      return seen.dir(read.path, read.suffix)?.find((file) => file.path === path) ?? null;
+    }
   }
   throw new Error(`${resource.id} edits ${path} without reading it`);
 }

@@ -31,7 +31,7 @@ function diffLines(path: string, before: string | null, after: string | null, { 
     '',
     { context: 2 },
   );
-  const body = patch.split('\n').filter((line) => line !== '' && !line.startsWith('====='));
+  const body = patch.split('\n').filter((line) => line !== '' && !/^(?:=====|Index: )/.test(line));
   return body.map(
     (line) =>
       `      ${line.startsWith('+') ? paint.good(line) : line.startsWith('-') ? paint.bad(line) : paint.dim(line)}`,

@@ -19,23 +19,39 @@ export function changeLine(change: Change, { paint, unicode }: Style): string {
   return `${change.layer.padEnd(10)}  ${change.property}: ${values}${paint.dim(place + note)}`;
 }
 
-/** The tasks of a host that have something to say; "" where all is well. */
+/** One task: its mark, resource and name, then its changes, then what is wrong. */
 export function taskLines(task: TaskReport, style: Style): string[] {
   const lines = task.changes.map((change) => `      ${changeLine(change, style)}`);
   if (task.error !== null) lines.push(`      ${style.paint.bad(task.error)}`);
   return [`  ${statusMark(task.status, style)} ${task.resource}  ${style.paint.dim(task.name)}`, ...lines];
 }
 
+export interface BlockOptions {
+  /** Also what is as desired. */
+  readonly isVerbose: boolean;
+  /** More lines about a host, such as its diff; each ends with a newline. */
+  readonly details?: (host: string) => string;
+}
+
 /**
- * The block of a host: status, its tasks, what is wrong. Nothing for a host in the desired state.
- * @param isVerbose also the tasks that are as desired
+ * A block for each host that has something to say: status, tasks, what is wrong. Hosts of which the same is to be said
+ * share a block, so that a change of fifty nodes stays readable.
  */
-export function hostBlock(host: string, report: HostReport, style: Style, isVerbose: boolean): string {
+export function hostBlocks(hosts: Report['hosts'], style: Style, options: BlockOptions): string {
+  const blocks = new Map<string, string[]>();
+  for (const [host, report] of Object.entries(hosts)) {
+    const body = hostBody(report, style, options.isVerbose) + (options.details?.(host) ?? '');
+    if (body === '' && !options.isVerbose) continue;
+    const text = `${statusWord(report.status, style.paint)}\n${body}`;
+    blocks.set(text, [...(blocks.get(text) ?? []), host]);
+  }
+  return [...blocks].map(([text, names]) => `${style.paint.bold(names.join(', '))}: ${text}`).join('');
+}
+
+function hostBody(report: HostReport, style: Style, isVerbose: boolean): string {
   const tasks = report.tasks.filter((task) => isVerbose || (task.status !== 'ok' && task.status !== 'skipped'));
-  if (tasks.length === 0 && report.error === null && !isVerbose) return '';
-  const head = `${style.paint.bold(host)}: ${statusWord(report.status, style.paint)}`;
   const error = report.error === null ? [] : [`  ${report.error.split('\n').join('\n  ')}`];
-  return [head, ...error, ...tasks.flatMap((task) => taskLines(task, style)), ''].join('\n');
+  return [...error, ...tasks.flatMap((task) => taskLines(task, style))].map((line) => `${line}\n`).join('');
 }
 
 /** The last line of a run: how many hosts are how, how long it took. */
