@@ -4,7 +4,8 @@ export function hintFor(expression: string): string | undefined {
     /^\{\{-?\s*(?<name>[\w.]+)\s*\|\s*(?<filter>default|d|join)\s*\((?<argument>[^()]*)\)\s*-?\}\}$/.exec(expression);
   if (filtered?.groups) {
     const { name, filter, argument } = filtered.groups;
-    return `Jinja filters don't exist here: write {{${filter === 'join' ? 'join' : 'default'} ${name} ${argument?.split(',')[0]}}}`;
+    const value = /^(?:"[^"]*"|'[^']*'|[^,]*)/.exec(argument?.trim() ?? '')?.[0];
+    return `Jinja filters don't exist here: write {{${filter === 'join' ? 'join' : 'default'} ${name} ${value}}}`;
   }
   if (!/\||\(|\[|\{%|\s(?:is|if|not|and|or|in)\s|[+*~]/.test(expression)) return undefined;
   return 'this looks like Jinja; templates are Handlebars: {{name}}, {{default name "value"}}, {{join list ","}}, {{lookup map key}}';

@@ -108,7 +108,7 @@ export class Scope implements Names {
    */
   render(node: YamlNode): unknown {
     if (!hasTemplate(node)) return plainValue(node);
-    return force(this.#evaluate(plainValue(node), node, '', noOrigin));
+    return force(this.#evaluate(plainValue(node), node, NO_VARIABLE, noOrigin));
   }
 
   /** The value of a text that stands in no file. @throws InputError where it can't be evaluated */
@@ -176,7 +176,7 @@ export class Scope implements Names {
     const map: object = Object.create(null);
     for (const [key, value] of Object.entries(source)) {
       const isPlain = typeof value === 'number' || typeof value === 'boolean' || value === null;
-      const path = label === '' ? key : `${label}.${key}`;
+      const path = `${label}.${key}`;
       const get = isPlain
         ? () => value
         : lazily(() => this.#inside(path, () => this.#evaluate(value, childOf(node, key), path, origin)));
@@ -229,6 +229,9 @@ function markedValue(value: object, origin: () => string): string | undefined {
   }
   return '__ansible_unsafe' in value && typeof value.__ansible_unsafe === 'string' ? value.__ansible_unsafe : undefined;
 }
+
+/** Label of what is no variable; no name of a variable has a blank in front. */
+const NO_VARIABLE = ' ';
 
 function noOrigin(): string {
   return '';
