@@ -80,6 +80,7 @@ export function planNetworkd(
       continue;
     }
     if (isOverridden(target, current?.path)) stuck.add(`${current?.path} overrides every file in ${FOLDERS[0]}`);
+    if (!hasFolder(netdev, target)) stuck.add(missingFolder(netdev, target));
     const text = property.kind === 'flag' ? (value === 0 ? 'no' : 'yes') : String(value);
     edits.set(target, [...(edits.get(target) ?? []), (file) => withAssignment(file, 'Bridge', key, text)]);
   }
@@ -119,6 +120,20 @@ function setting(
 function targetOf(netdev: Netdev, current: string | undefined): string {
   const giver = current ?? netdev.main.path;
   return giver.startsWith(`${FOLDERS[0]}/`) ? giver : `${FOLDERS[0]}/${netdev.name}.d/${DROP_IN}`;
+}
+
+/** Whether the folder of a file is known to exist: a step edits files, it makes no folders. */
+function hasFolder(netdev: Netdev, target: string): boolean {
+  const folder = folderOf(target);
+  return folder === FOLDERS[0] || netdev.dropIns.some(({ path }) => folderOf(path) === folder);
+}
+
+function missingFolder(netdev: Netdev, target: string): string {
+  return `${netdev.main.path} is a generated or packaged file, and no drop-in folder of it was found in ${FOLDERS[0]}: create ${target} with the line "[Bridge]"`;
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 function isOverridden(target: string, current: string | undefined): boolean {

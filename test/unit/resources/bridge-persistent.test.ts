@@ -342,11 +342,13 @@ describe('systemd-networkd', () => {
 
   test('a file that is not of the administrator gets a drop-in', () => {
     const path = '/run/systemd/network/10-netplan-vmbr0.netdev';
-    const { keep, blocked } = plan(networkd({ [path]: text }), { multicast_querier: true });
+    const dropIn = '/etc/systemd/network/10-netplan-vmbr0.netdev.d/zz-mcastctl.conf';
+    expect(plan(networkd({ [path]: text }), { multicast_querier: true }).blocked).toContain(`create ${dropIn}`);
+    const { keep, blocked } = plan(networkd({ [path]: text }, { [dropIn]: '[Bridge]\n' }), { multicast_querier: true });
     const [step] = keep;
     expect(blocked).toBeUndefined();
-    expect(step).toMatchObject({ do: 'edit', path: '/etc/systemd/network/10-netplan-vmbr0.netdev.d/zz-mcastctl.conf' });
-    if (step?.do === 'edit') expect(step.edit(null)).toBe('[Bridge]\nMulticastQuerier=yes\n');
+    expect(step).toMatchObject({ do: 'edit', path: dropIn });
+    if (step?.do === 'edit') expect(step.edit('[Bridge]\n')).toBe('[Bridge]\nMulticastQuerier=yes\n');
   });
 
   test('where both programs make the bridge, both have to say the same', () => {
