@@ -129,11 +129,9 @@ function checkTypes(text: string): void {
   const result = parse(checking, text).check();
   if (result.valid) {
     if (result.type === undefined || result.type === 'bool' || result.type === 'dyn') return;
-    throw new ExpressionFault(
-      `"when" must be true or false, but this is of type ${result.type}`,
-      0,
-      'compare it with something: == != < >',
-    );
+    const isType = result.type === 'type';
+    const hint = isType ? `"${text.trim()}" is the name of a type in CEL` : 'compare it with something: == != < >';
+    throw new ExpressionFault(`"when" must be true or false, but this is of type ${result.type}`, 0, hint);
   }
   const { error } = result;
   if (error === undefined) return;

@@ -126,6 +126,8 @@ export function offsetInScalar(node: YamlScalar, index: number): number {
   for (let read = 0; read < index; read++) {
     const character = value[read] ?? '';
     at = skipTo(raw, at, character, isDouble);
+    // One escape may stand for two units.
+    if (isDouble && raw.startsWith('\\U', at) && /[\ud800-\udbff]/.test(character)) read++;
     at += escapeLength(raw, at, isDouble, character);
     if (at >= raw.length) return node.start;
   }
