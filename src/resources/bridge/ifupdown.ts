@@ -223,8 +223,9 @@ function withSuspects(change: Change, places: readonly PlacedStanza[], bridge: s
   return all.length > 0 ? { ...change, note: all.join('; ') } : change;
 }
 
-/** The stanzas that a stanza inherits from, the farthest first. */
+/** The stanzas that a stanza inherits from, the farthest first. ifupdown2 knows no inheritance. */
 function parents(place: PlacedStanza, tree: InterfacesTree): PlacedStanza[] {
+  if (tree.dialect === 'ifupdown2') return [];
   const chain: PlacedStanza[] = [];
   let name = place.stanza.inherits;
   while (name !== undefined) {
