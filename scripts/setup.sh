@@ -84,6 +84,8 @@ unpack_ifupdown2() {
     cp -a "$layer.new/root/$folder/." "$layer.new/root/usr/$folder/"
     rm -rf "$layer.new/root/$folder"
   done
+  # Its postinst does this.
+  chmod +x "$layer.new/root/usr/share/ifupdown2/__main__.py"
   mv "$layer.new/root" "$layer"
   rm -rf "$layer.new"
 }

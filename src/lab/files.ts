@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import type { LabNode, LabPaths, LabSpec } from './layout.ts';
 import { mustRun } from './run.ts';
 import { DEVICES_SCRIPT, NODE_SCRIPT, RELAY_SCRIPT } from './scripts.ts';
@@ -22,7 +22,7 @@ export async function writeFiles(spec: LabSpec, paths: LabPaths, nodes: readonly
     mustRun(['sh', '-s', '--', `${base}/dev`], { input: DEVICES_SCRIPT }),
     makeKey(paths.key, 'mcastctl-lab'),
     ...nodes.map((node) => makeKey(hostKey(node), `root@${node.name}`)),
-    ...spec.layers.map((layer, index) => symlink(layer, `${paths.layers}/${index}`)),
+    ...spec.layers.map((layer, index) => copyLayer(layer, `${paths.layers}/${index}`)),
     writeFile(`${base}/etc/hosts`, hostsText(nodes)),
     writeFile(paths.nodeScript, NODE_SCRIPT),
     writeFile(paths.relayScript, RELAY_SCRIPT),
@@ -52,6 +52,12 @@ async function writeNode(spec: LabSpec, node: LabNode, login: Buffer): Promise<v
     writeFile(`${node.dir}/home/.profile`, ''),
     mustRun(['chmod', '700', `${node.dir}/home`, `${node.dir}/home/.ssh`]),
   ]);
+}
+
+/** Overlay refuses a layer that lies inside another one, as every folder lies inside /. */
+async function copyLayer(layer: string, target: string): Promise<void> {
+  await mkdir(target);
+  await mustRun(['cp', '-a', `${layer}/.`, target]);
 }
 
 async function makeKey(path: string, comment: string): Promise<void> {

@@ -10,8 +10,7 @@ export const DROPPED_CAPABILITIES = '-sys_time,-sys_module,-sys_rawio';
  * Process 1 of a node, until sshd takes its place. Arguments: folder of the node, host name, address/length, lower
  * layers, the settings of the bridge. The old root is thrown off altogether (not only changed by chroot), or a node
  * would keep alive every mount that the machine had when the node started. What belongs to the machine, not to the node,
- * can't be written: devices, /sys without the network, sysctls outside net. Asking for a device at the end makes the
- * kernel settle its link state now; it would do so in its next round, up to a second later, and drop what is sent until then.
+ * can't be written: devices, /sys without the network, sysctls outside net.
  */
 export const NODE_SCRIPT = `#!/bin/sh
 set -eu
@@ -43,7 +42,6 @@ mkdir -p run/sshd run/lock run/network
 pivot_root . mnt
 cd /
 umount -l /mnt
-ip link show dev eth0 >/dev/null
 exec setpriv --bounding-set=${DROPPED_CAPABILITIES} /usr/sbin/sshd -D -e
 `;
 
@@ -116,7 +114,8 @@ send($net, $query, 0, pack('S n C4 x8', 2, 0, 224, 0, 0, 1)) or die "send: $!\\n
 /** Waits until port 22 of every address given accepts a connection. Asks for a
  * node that is not there yet 30 times a second instead of once (ARP). Arguments: seconds to wait at most, addresses. */
 export const WAIT_SCRIPT = `sub retry_ms {
-    open(my $file, '>', '/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms') and syswrite($file, shift);
+    open(my $file, '>', '/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms') or return;
+    syswrite($file, shift);
 }
 my $end = time + shift;
 retry_ms(30);

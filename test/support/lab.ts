@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs';
+import { labDown, labUp } from '../../src/commands/lab.ts';
+import type { RunResult } from '../../src/core/resource.ts';
+import { enterArgv } from '../../src/lab/exec.ts';
+import { labPaths, type SwitchKind } from '../../src/lab/layout.ts';
+import { run } from '../../src/lab/run.ts';
+import { labStatusOf } from '../../src/lab/state.ts';
+
+/** A lab that one test file has for itself. */
+export interface Lab {
+  readonly name: string;
+  /** Its folder: keys, known_hosts, ssh_config, and below nodes/NAME/upper what a node has written. */
+  readonly dir: string;
+  /** Path of its inventory. */
+  readonly inventory: string;
+  /** Runs a command in a node, in "ctl" or in "switch"; any exit code is a result. */
+  exec(part: string, argv: readonly string[], options?: { input?: string }): Promise<RunResult>;
+  down(): Promise<void>;
+}
+
+/** What ifupdown2 is unpacked to by scripts/setup.sh: a layer for nodes that shall have it. */
+export const IFUPDOWN2_LAYER = new URL('../../.cache/layers/ifupdown2', import.meta.url).pathname;
+
+let count = 0;
+
+/**
+ * Starts a lab under a name that no other test uses, so that test files run side by side. What it says is collected and
+ * shown where it fails.
+ */
+export async function startLab(
+  options: { nodes?: number; switch?: SwitchKind; layers?: readonly string[]; maxStartups?: string } = {},
+): Promise<Lab> {
+  const name = `test-${process.pid}-${++count}-${Date.now().toString(36)}`;
+  const said: string[] = [];
+  const io = { out: () => undefined, err: (text: string) => void said.push(text) };
+  if (options.layers?.includes(IFUPDOWN2_LAYER) && !existsSync(IFUPDOWN2_LAYER)) {
+    throw new Error('the layer with ifupdown2 is missing: run "npm run setup"');
+  }
+  const code = await labUp({ name, ...options }, io);
+  if (code !== 0) throw new Error(`the lab did not start, exit ${code}: ${said.join('')}`);
+  return {
+    name,
+    dir: labPaths(name).dir,
+    inventory: labPaths(name).inventory,
+    exec: (part, argv, input) => run(enterArgv(labStatusOf(name), part, argv), input),
+    down: async () => void (await labDown({ name }, io)),
+  };
+}
