@@ -94,7 +94,11 @@ export class LoadedInventory implements Inventory {
 
   /** Reads every file of variables that some host uses, so that all faults are known. */
   readFiles(): void {
-    for (const host of this.graph.hosts.values()) this.listedVars(host);
+    for (const host of this.graph.hosts.values()) {
+      this.ofHost(host.name);
+      for (const group of host.groups) this.ofGroup(group.name);
+    }
+    if (this.graph.hosts.size > 0) this.ofGroup('all');
   }
 
   vars(name: string): Readonly<Record<string, unknown>> {
