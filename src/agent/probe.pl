@@ -86,7 +86,8 @@ sub routed_address {
   $family == Socket::AF_INET() ? (Socket::unpack_sockaddr_in($name))[1] : (Socket::unpack_sockaddr_in6($name))[1];
 }
 
-# The device to join on: the one named, else the one that carries the SSH connection, else the one that routing picks.
+# The device to join on: the one named, else the one that carries the SSH connection, else the one that routing picks, else
+# the only one that has an address.
 sub probe_device {
   my ($control, $wanted, $family, $group, $port) = @_;
   my @all = node_addresses();
@@ -103,8 +104,11 @@ sub probe_device {
       next if defined $index || !defined $source;
       ($index) = map { $_->{index} } grep { $_->{address} eq $source } @all;
     }
-    my %candidate = map { $_->{index} => 1 } grep { $_->{family} == $family && $_->{scope} == 0 } @all;
-    ($index) = keys %candidate if !defined $index && keys %candidate == 1;
+    for my $scope (0, 253) {
+      last if defined $index;
+      my %candidate = map { $_->{index} => 1 } grep { $_->{family} == $family && $_->{scope} == $scope } @all;
+      ($index) = keys %candidate if keys %candidate == 1;
+    }
     die "it is not clear which device to join on: name it with \"interface\"\n" if !defined $index;
   }
   my ($device) = unpack 'Z16', device_request($control, 0x8910, pack 'x16 i x20', $index) || $wanted;
@@ -281,6 +285,19 @@ sub probe_complete {
   1;
 }
 
+# The most packets in a row that are missing between the first and the last that arrived.
+sub longest_gap {
+  my ($bits, $received, undef, undef, $first, $last) = @{ $_[0] };
+  return 0 if $received == $last - $first + 1;
+  my ($longest, $previous) = (0, $first);
+  for my $seq ($first .. $last) {
+    next if !vec $bits, $seq, 1;
+    $longest = $seq - $previous - 1 if $seq - $previous - 1 > $longest;
+    $previous = $seq;
+  }
+  $longest;
+}
+
 sub median_ms {
   my @sorted = sort { $a <=> $b } @_;
   return '' if !@sorted || !$clock;
@@ -294,15 +311,15 @@ sub probe_collected {
   my $count = $probe{count}{ $probe{run} };
   my @rows = map {
     my $index = $_;
-    my @casts = map { my $seen = $count->{$_}{$index}; $seen ? @$seen[1 .. 5] : (0, 0, 0, '', '') } $MULTICAST, $UNICAST;
+    my @casts = map { my $seen = $count->{$_}{$index}; $seen ? (@$seen[1 .. 5], longest_gap($seen)) : (0, 0, 0, '', '', 0) } $MULTICAST, $UNICAST;
     encode($index, @casts, median_ms(@{ $probe{rtt}{$index} || [] }));
   } @{ $collect->{peers} };
   answer($collect->{id}, 'ok', @rows);
 }
 
 # probe-collect: run, milliseconds to wait at most, then index and 1 or 0 for each peer: whether all its packets are waited for.
-# Answers for each peer: index, then received, duplicates, out of order, lowest, highest sequence number of multicast and of
-# unicast, median round trip in ms.
+# Answers for each peer: index, then received, duplicates, out of order, lowest and highest sequence number, longest gap of
+# multicast and of unicast, median round trip in ms.
 $VERB{'probe-collect'} = sub {
   my ($id, $run, $linger, @peers) = @_;
   return fail($id, "run $run is not the one under way") if !$probe{unicast} || $run != $probe{run};

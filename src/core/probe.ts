@@ -9,6 +9,8 @@ export interface CastCounts {
   readonly firstSeq: number | null;
   /** Sequence number of the last one that arrived; null: none did. With `firstSeq` it tells a path that died from one that loses. */
   readonly lastSeq: number | null;
+  /** Most packets in a row that are missing between those two: apart from chance loss it tells a path that fell silent for a while. */
+  readonly longestGap?: number;
 }
 
 /**

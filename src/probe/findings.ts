@@ -1,5 +1,5 @@
-import type { ProbePath, ProbeReport } from '../core/probe.ts';
-import { aliveAfter, diedAfter, formatLoss } from './statistics.ts';
+import type { CastCounts, ProbePath, ProbeReport } from '../core/probe.ts';
+import { aliveAfter, diedAfter, formatLoss, silentFor } from './statistics.ts';
 
 /** Findings that are told one by one before the rest is only counted. */
 const MOST_SINGLE = 12;
@@ -22,20 +22,37 @@ interface Group {
   readonly paths: readonly ProbePath[];
 }
 
-/** Paths that died within the run while unicast went on, where they are at least two or all there are. */
-function ageing(paths: readonly ProbePath[], intervalMs: number): Group | null {
-  const died = paths.flatMap((path) => {
-    const after = path.verdict === 'lossy' && path.unicast.received > 0 ? diedAfter(path.multicast) : null;
-    return after === null ? [] : [{ path, after }];
+/** What befell several paths alike while their unicast went on. */
+function together(
+  paths: readonly ProbePath[],
+  intervalMs: number,
+  lengthOf: (counts: CastCounts) => number | null,
+  sentence: (who: string, when: string) => string,
+): Group | null {
+  const hit = paths.flatMap((path) => {
+    const length = path.verdict === 'lossy' && path.unicast.received > 0 ? lengthOf(path.multicast) : null;
+    return length === null ? [] : [{ path, length }];
   });
-  const [first, ...more] = died;
+  const [first, ...more] = hit;
   if (!first || (more.length === 0 && paths.length > 2)) return null;
-  const times = died.map(({ after }) => after);
-  const [low, high] = [seconds(Math.min(...times), intervalMs), seconds(Math.max(...times), intervalMs)];
-  const who = died.length === paths.length ? 'on all paths' : `on ${died.length} of ${paths.length} paths`;
-  const when = low === high ? low : `${low} to ${high}`;
-  const text = `multicast died ${who} after ${when} while unicast went on: ${NO_QUERIER}`;
-  return { text, paths: died.map(({ path }) => path) };
+  const lengths = hit.map(({ length }) => length);
+  const [low, high] = [seconds(Math.min(...lengths), intervalMs), seconds(Math.max(...lengths), intervalMs)];
+  const who = hit.length === paths.length ? 'on all paths' : `on ${hit.length} of ${paths.length} paths`;
+  return { text: sentence(who, low === high ? low : `${low} to ${high}`), paths: hit.map(({ path }) => path) };
+}
+
+/** Memberships that age away: for good within the run, or until a node reports again by itself. */
+function ageing(paths: readonly ProbePath[], intervalMs: number): readonly Group[] {
+  const died = together(paths, intervalMs, diedAfter, (who, when) => {
+    return `multicast died ${who} after ${when} while unicast went on: ${NO_QUERIER}`;
+  });
+  const silent = together(
+    paths.filter((path) => !died?.paths.includes(path)),
+    intervalMs,
+    silentFor,
+    (who, when) => `multicast fell silent ${who} for ${when} and came back while unicast went on: ${NO_QUERIER}`,
+  );
+  return [died, silent].filter((group) => group !== null);
 }
 
 /** Nothing of a kind gets to or from one node, or anywhere at all. */
@@ -79,11 +96,13 @@ function single(path: ProbePath, intervalMs: number): string | null {
   if (verdict === 'unreachable') return `nothing arrives ${route(path)}, neither multicast nor unicast`;
   if (verdict === 'unicast-only') return `no multicast arrives ${route(path)}, unicast does`;
   if (verdict === 'lossy') {
-    const [died, alive] = [diedAfter(multicast), aliveAfter(multicast)];
+    const [died, alive, silent] = [diedAfter(multicast), aliveAfter(multicast), silentFor(multicast)];
     if (died !== null)
       return `multicast ${route(path)} died after ${seconds(died, intervalMs)}${unicast.received > 0 ? `: ${NO_QUERIER}` : ''}`;
     if (alive !== null)
       return `multicast ${route(path)} began only after ${seconds(alive, intervalMs)}: something on the way learns the group late`;
+    if (silent !== null && unicast.received > 0)
+      return `multicast ${route(path)} fell silent for ${seconds(silent, intervalMs)} and came back: ${NO_QUERIER}`;
     return `multicast ${route(path)} loses ${formatLoss(multicast)}${unicast.received < unicast.sent ? `, unicast ${formatLoss(unicast)}` : ', unicast nothing'}`;
   }
   if (unicast.received === 0) return `multicast arrives ${route(path)}, unicast does not`;
@@ -103,9 +122,8 @@ function duplicates({ paths }: ProbeReport): string | null {
  * @param intervalMs milliseconds between two packets of the run
  */
 export function findingsOf(report: ProbeReport, intervalMs: number): readonly string[] {
-  const aged = ageing(report.paths, intervalMs);
   const groups = [
-    ...(aged ? [aged] : []),
+    ...ageing(report.paths, intervalMs),
     ...sweeping(report, isDead, false),
     ...sweeping(report, isUnicastOnly, true),
   ];

@@ -225,8 +225,9 @@ function receptionOf(row: readonly Buffer[], sent: number): [number, Reception] 
     outOfOrder: number(at + 2) ?? 0,
     firstSeq: number(at + 3),
     lastSeq: number(at + 4),
+    longestGap: number(at + 5) ?? 0,
   });
-  return [Number(fields[0]), { multicast: cast(1), unicast: cast(6), rttMs: number(11) }];
+  return [Number(fields[0]), { multicast: cast(1), unicast: cast(7), rttMs: number(13) }];
 }
 
 function pathsOf(nodes: readonly string[], params: ProbeParams, { receptions }: Found): readonly ProbePath[] {

@@ -2,7 +2,7 @@ import type { CastCounts } from '../core/probe.ts';
 
 /** Counts of a path on which nothing arrived. */
 export function nothingOf(sent: number): CastCounts {
-  return { sent, received: 0, duplicates: 0, outOfOrder: 0, firstSeq: null, lastSeq: null };
+  return { sent, received: 0, duplicates: 0, outOfOrder: 0, firstSeq: null, lastSeq: null, longestGap: 0 };
 }
 
 /** Loss in percent, 0 to 100, not rounded; 100 where nothing was sent. */
@@ -34,4 +34,9 @@ export function diedAfter({ sent, received, lastSeq }: CastCounts): number | nul
 export function aliveAfter({ sent, received, firstSeq }: CastCounts): number | null {
   if (firstSeq === null) return null;
   return firstSeq >= 3 && firstSeq * 2 > sent - received ? firstSeq : null;
+}
+
+/** How many packets in a row were lost before more arrived, where they are most of the lost ones and at least three; otherwise null. */
+export function silentFor({ sent, received, longestGap = 0 }: CastCounts): number | null {
+  return longestGap >= 3 && longestGap * 2 > sent - received ? longestGap : null;
 }

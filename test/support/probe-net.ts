@@ -25,7 +25,7 @@ let nets = 0;
  */
 export function probeNet(count: number, bridge: readonly string[] = ['mcast_snooping', '0']): ProbeNet {
   const prefix = `mctest${process.pid}x${nets++}`;
-  const spaces = [...'abcdefgh'].slice(0, count);
+  const spaces = [...'abcdefghijklmnopqrstuvwxyz'].slice(0, count);
   const space = (where: number | 'sw'): string => `${prefix}${where === 'sw' ? where : spaces[where]}`;
   const net: ProbeNet = {
     nodes: spaces,

@@ -1,8 +1,9 @@
 import type { CastCounts, ProbePath, ProbeReport } from '../../src/core/probe.ts';
 import { verdictOf } from '../../src/probe/verdict.ts';
 
-/** Counts in which the packets at these places of 0…sent-1 arrived. */
+/** Counts in which the packets at these places of 0…sent-1 arrived, in this order. */
 export function castOf(sent: number, arrived: readonly number[]): CastCounts {
+  const gaps = arrived.map((seq, index) => seq - (arrived[index - 1] ?? seq - 1) - 1);
   return {
     sent,
     received: arrived.length,
@@ -10,6 +11,7 @@ export function castOf(sent: number, arrived: readonly number[]): CastCounts {
     outOfOrder: 0,
     firstSeq: arrived.length === 0 ? null : Math.min(...arrived),
     lastSeq: arrived.length === 0 ? null : Math.max(...arrived),
+    longestGap: Math.max(0, ...gaps),
   };
 }
 

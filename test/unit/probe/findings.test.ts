@@ -19,6 +19,30 @@ test('paths that die together are one finding with the time and the cause', () =
   ]);
 });
 
+test('paths that fall silent and come back are told from plain loss', () => {
+  const gap = (length: number) =>
+    castOf(
+      200,
+      [...Array(200).keys()].filter((seq) => seq < 80 || seq >= 80 + length),
+    );
+  const report = reportOf(NODES, (_, to) => (to !== 'pve1' ? undefined : gap(30)));
+  expect(findingsOf(report, 100)).toEqual([
+    expect.stringMatching(
+      new RegExp(`^multicast fell silent on 2 of 6 paths for 3.0 s and came back while unicast went on: ${querier}`),
+    ),
+  ]);
+  expect(
+    findingsOf(
+      reportOf(NODES, (from, to) => (from === 'pve1' && to === 'pve3' ? gap(5) : undefined)),
+      100,
+    ),
+  ).toEqual([
+    expect.stringMatching(
+      new RegExp(`^multicast from "pve1" to "pve3" fell silent for 0.50 s and came back: ${querier}`),
+    ),
+  ]);
+});
+
 test('one path that dies is named', () => {
   const report = reportOf(NODES, (from, to) => (from === 'pve1' && to === 'pve2' ? firstOf(200, 81) : undefined));
   expect(findingsOf(report, 100)).toEqual([

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { aliveAfter, diedAfter, formatLoss, lossPercent } from '../../../src/probe/statistics.ts';
+import { aliveAfter, diedAfter, formatLoss, lossPercent, silentFor } from '../../../src/probe/statistics.ts';
 import { castOf, firstOf, scattered } from '../../support/probe-report.ts';
 
 test.each([
@@ -50,4 +50,14 @@ test.each([
   ['never', firstOf(5, 0), null],
 ])('life: %s', (_, counts, expected) => {
   expect(aliveAfter(counts)).toBe(expected);
+});
+
+test.each([
+  ['all arrived', firstOf(20, 20), null],
+  ['one gap', castOf(20, [0, 1, 2, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]), 6],
+  ['a gap of two', castOf(6, [0, 3, 4, 5]), null],
+  ['lost all over', castOf(20, [0, 5, 10, 16]), null],
+  ['never', firstOf(5, 0), null],
+])('silence: %s', (_, counts, expected) => {
+  expect(silentFor(counts)).toBe(expected);
 });
