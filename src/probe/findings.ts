@@ -1,5 +1,5 @@
 import type { CastCounts, ProbePath, ProbeReport } from '../core/probe.ts';
-import { aliveAfter, diedAfter, formatLoss, silentFor } from './statistics.ts';
+import { aliveAfter, diedAfter, formatLoss, lossPercent, silentFor } from './statistics.ts';
 
 /** Findings that are told one by one before the rest is only counted. */
 const MOST_SINGLE = 12;
@@ -91,6 +91,35 @@ function sweeping(report: ProbeReport, isBad: (path: ProbePath) => boolean, isUn
   return groups;
 }
 
+/** Loss without a pattern in time. */
+function isPlainlyLossy({ verdict, multicast }: ProbePath): boolean {
+  return verdict === 'lossy' && [diedAfter, aliveAfter, silentFor].every((pattern) => pattern(multicast) === null);
+}
+
+/** Loss that all paths share, or all from or to one node. `paths`: those that nothing else explains. */
+function lossGroups(paths: readonly ProbePath[], nodes: readonly string[]): readonly Group[] {
+  const groupOf = (own: readonly ProbePath[], where: string): Group | null => {
+    if (own.length < 2 || !own.every(isPlainlyLossy)) return null;
+    const worst = own.reduce((most, path) => (lossPercent(path.multicast) > lossPercent(most.multicast) ? path : most));
+    const isUnicastWhole = own.every(({ unicast }) => unicast.received === unicast.sent);
+    const unicast = isUnicastWhole ? 'unicast loses none' : 'unicast loses too';
+    return { text: `multicast ${where} loses up to ${formatLoss(worst.multicast)}, ${unicast}`, paths: own };
+  };
+  const everywhere = groupOf(paths, 'on all paths');
+  if (everywhere && paths.length > 2) return [everywhere];
+  return nodes.flatMap((node) => {
+    const from = groupOf(
+      paths.filter((path) => path.from === node),
+      `from "${node}" to everybody`,
+    );
+    const to = groupOf(
+      paths.filter((path) => path.to === node),
+      `from everybody to "${node}"`,
+    );
+    return [from, to].filter((group) => group !== null);
+  });
+}
+
 function single(path: ProbePath, intervalMs: number): string | null {
   const { multicast, unicast, verdict } = path;
   if (verdict === 'unreachable') return `nothing arrives ${route(path)}, neither multicast nor unicast`;
@@ -103,7 +132,7 @@ function single(path: ProbePath, intervalMs: number): string | null {
       return `multicast ${route(path)} began only after ${seconds(alive, intervalMs)}: something on the way learns the group late`;
     if (silent !== null && unicast.received > 0)
       return `multicast ${route(path)} fell silent for ${seconds(silent, intervalMs)} and came back: ${NO_QUERIER}`;
-    return `multicast ${route(path)} loses ${formatLoss(multicast)}${unicast.received < unicast.sent ? `, unicast ${formatLoss(unicast)}` : ', unicast nothing'}`;
+    return `multicast ${route(path)} loses ${formatLoss(multicast)}${unicast.received < unicast.sent ? `, unicast ${formatLoss(unicast)}` : ', unicast loses none'}`;
   }
   if (unicast.received === 0) return `multicast arrives ${route(path)}, unicast does not`;
   return null;
@@ -127,6 +156,13 @@ export function findingsOf(report: ProbeReport, intervalMs: number): readonly st
     ...sweeping(report, isDead, false),
     ...sweeping(report, isUnicastOnly, true),
   ];
+  const grouped = new Set(groups.flatMap((group) => group.paths));
+  groups.push(
+    ...lossGroups(
+      report.paths.filter((path) => !grouped.has(path)),
+      report.nodes,
+    ),
+  );
   const covered = new Set(groups.flatMap((group) => group.paths));
   const singles = report.paths.flatMap((path) => (covered.has(path) ? [] : (single(path, intervalMs) ?? [])));
   const rest = singles.length - MOST_SINGLE;

@@ -47,7 +47,7 @@ function clip(text: string, width: number): string {
 function wideLayout(nodes: readonly string[], paths: readonly ProbePath[]): Layout {
   const heads = nodes.map((node) => clip(node, WIDEST_LABEL));
   const widths = [...heads, ...paths.map(wideCell)].map((text) => text.length);
-  const legend = 'multicast loss; uni only: unicast arrives, multicast does not; dead: neither does';
+  const legend = '%: multicast loss; uni only: unicast arrives but no multicast; dead: neither';
   return { heads, labels: heads, cell: wideCell, cellWidth: Math.max(4, ...widths), legend };
 }
 
@@ -55,7 +55,7 @@ function shortLayout(nodes: readonly string[]): Layout {
   const digits = String(nodes.length).length;
   const heads = nodes.map((_, index) => String(index + 1));
   const labels = nodes.map((node, index) => `${String(index + 1).padStart(digits)} ${clip(node, WIDEST_LABEL)}`);
-  const legend = '.: ok; %: multicast loss; uni: unicast arrives, multicast does not; dead: neither does';
+  const legend = '.: ok; %: multicast loss; uni: unicast arrives but no multicast; dead: neither';
   return { heads, labels, cell: shortCell, cellWidth: 4, legend };
 }
 

@@ -104,7 +104,7 @@ test('plain loss names both kinds; a late start says so', () => {
         );
   });
   expect(findingsOf(report, 100)).toEqual([
-    'multicast from "pve1" to "pve2" loses 10%, unicast nothing',
+    'multicast from "pve1" to "pve2" loses 10%, unicast loses none',
     'multicast from "pve1" to "pve3" began only after 0.50 s: something on the way learns the group late',
   ]);
 });
@@ -119,8 +119,23 @@ test('duplicates are told although the paths are ok', () => {
 
 test('of very many, the first dozen is told', () => {
   const nodes = [...'abcdefgh'];
-  const report = reportOf(nodes, () => scattered(20, 18));
+  const report = reportOf(nodes, (from, to) => (from < to && to !== 'h' ? scattered(20, 18) : undefined));
   const findings = findingsOf(report, 100);
   expect(findings).toHaveLength(13);
-  expect(findings.at(-1)).toBe('and 44 more paths like these, see the matrix');
+  expect(findings.at(-1)).toBe('and 9 more paths like these, see the matrix');
+});
+
+test('loss that paths share is told once', () => {
+  const lossOf = (isHit: (from: string, to: string) => boolean) =>
+    findingsOf(
+      reportOf(NODES, (from, to) => (isHit(from, to) ? scattered(20, to === 'pve1' ? 16 : 18) : undefined)),
+      100,
+    );
+  expect(lossOf(() => true)).toEqual(['multicast on all paths loses up to 20%, unicast loses none']);
+  expect(lossOf((from) => from === 'pve2')).toEqual([
+    'multicast from "pve2" to everybody loses up to 20%, unicast loses none',
+  ]);
+  expect(lossOf((_, to) => to === 'pve3')).toEqual([
+    'multicast from everybody to "pve3" loses up to 10%, unicast loses none',
+  ]);
 });
