@@ -120,7 +120,7 @@ export function judgeHostKey(
   const other = keys.find((entry) => entry.keyType === type) ?? keys[0];
   if (other) return { kind: 'changed', entry: other };
   if (plainLines.some((entry) => entry.marker === 'plain' && isSame(entry))) return { kind: 'known' };
-  const authority = lines.find((entry) => entry.marker === 'cert-authority');
+  const authority = [...lines, ...plainLines].find((entry) => entry.marker === 'cert-authority');
   return authority ? { kind: 'authority', entry: authority } : { kind: 'unknown' };
 }
 
@@ -148,5 +148,6 @@ export function isKnownByAuthorityOnly(
   plainName: string | undefined,
 ): boolean {
   if (knownKeyTypes(entries, name, plainName).size > 0) return false;
-  return entries.some((entry) => entry.marker === 'cert-authority' && entry.matches(name));
+  const names = plainName === undefined ? [name] : [name, plainName];
+  return entries.some((entry) => entry.marker === 'cert-authority' && names.some((each) => entry.matches(each)));
 }

@@ -1,7 +1,9 @@
 import { HostError } from '../core/errors.ts';
 
-/** Words of these characters alone mean themselves in every POSIX shell. A leading `~` or `=` (zsh) does not. */
+/** Words of these characters alone mean themselves in every POSIX shell, wherever they stand but in first place. */
 const PLAIN_WORD = /^[\w@%+:,./-][\w@%+=:,./-]*$/;
+/** In first place a word may also be an assignment or part of the shell's grammar; a path is neither. */
+const PLAIN_PROGRAM = /^[\w.-]*\/[\w./-]*$/;
 
 /**
  * One command line for a POSIX shell that runs `argv` exactly as it is: nothing in it is expanded, split or substituted.
@@ -18,11 +20,6 @@ function quoteWord(word: string, position: number): string {
     const name = position === 0 ? 'the program name' : `argument ${position}`;
     throw new HostError(`${name} of a command holds a NUL character`, { hint: 'remove it from the value' });
   }
-  // An unquoted NAME=value or reserved word in first place is syntax, not a program.
-  const isPlain = PLAIN_WORD.test(word) && (position > 0 || /[/.]/.test(word) || /^[a-z][a-z0-9_-]{4,}$/.test(word));
-  return isPlain && !isReserved(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-function isReserved(word: string): boolean {
-  return /^(?:while|until)$/.test(word);
+  const isPlain = (position === 0 ? PLAIN_PROGRAM : PLAIN_WORD).test(word);
+  return isPlain ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

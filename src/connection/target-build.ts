@@ -5,7 +5,7 @@ import type { HostVars } from './host-vars.ts';
 import { parseJumps } from './jump.ts';
 import type { ConnectionOptions, Surroundings } from './options.ts';
 import type { Secret } from './secret.ts';
-import type { AuthMethod, Become, HostKeyPolicy, KeyFile, Proxy, SshTarget } from './target.ts';
+import type { AuthMethod, Become, HostKeyPolicy, KeyFile, ProxyRoute, SshTarget } from './target.ts';
 import {
   ConfigProblem,
   expandPath,
@@ -182,7 +182,7 @@ function proxyOf(
   table: Readonly<Record<string, string>>,
   context: BuildContext,
   jumps: number,
-): Proxy | undefined {
+): ProxyRoute | undefined {
   const command = settings.word('proxycommand');
   if (command !== undefined && command.toLowerCase() !== 'none') {
     const parts = { 'host name': table['h'], user: table['r'], name: table['n'] };

@@ -29,7 +29,7 @@ export interface HostKeyPolicy {
 }
 
 /** The way to a target that is not a plain TCP connection. */
-export type Proxy =
+export type ProxyRoute =
   | { readonly kind: 'command'; readonly command: string }
   /** Through a login on `via`, which may itself be reached through another. */
   | { readonly kind: 'jump'; readonly via: SshTarget };
@@ -57,7 +57,7 @@ export interface SshTarget {
   /** In the order in which they are tried. */
   readonly methods: readonly AuthMethod[];
   readonly hostKeys: HostKeyPolicy;
-  readonly proxy?: Proxy | undefined;
+  readonly proxy?: ProxyRoute | undefined;
   readonly connectTimeoutMs: number;
   /** Time between questions to a silent peer; after `keepaliveCount` without an answer it counts as gone. */
   readonly keepaliveMs: number;
