@@ -18,7 +18,9 @@ our $MAX_SEQ = 4_000_000;
 sub probe_close {
   for my $fh (grep { $_ } @probe{'unicast', 'multicast'}) { unwatch($fh); close $fh }
   cancel($_) for grep { $_ } @probe{'send_timer', 'collect_timer'};
+  my @waiting = grep { $_ } $probe{send_timer} && $probe{sending}, $probe{collect} && $probe{collect}{id};
   %probe = ();
+  fail($_, 'the probe was stopped') for @waiting;
 }
 
 # All addresses of the node, by rtnetlink(7): { family, index, scope, flags, address }.

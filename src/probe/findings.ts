@@ -1,5 +1,6 @@
+import { formatLoss, lossPercent } from '../core/loss.ts';
 import type { CastCounts, ProbePath, ProbeReport } from '../core/probe.ts';
-import { aliveAfter, diedAfter, formatLoss, lossPercent, silentFor } from './statistics.ts';
+import { aliveAfter, diedAfter, silentFor } from './statistics.ts';
 
 /** Findings that are told one by one before the rest is only counted. */
 const MOST_SINGLE = 12;

@@ -33,11 +33,14 @@ export interface ProbeOptions {
 /** Nodes that stay members of the group until it is closed: a membership that ages away shows in a later run. */
 export interface ProbeSession {
   readonly members: readonly ProbeMember[];
-  /** Sends one round of packets between all nodes. Runs asked for at the same time follow one another. */
+  /**
+   * Sends one round of packets between all nodes. Runs asked for at the same time follow one another.
+   * @throws HostError where the session is closed before it ends
+   */
   run(overrides?: Partial<Pick<ProbeParams, 'count' | 'intervalMs' | 'maxLoss'>>): Promise<ProbeReport>;
   /** What nodes complained of in the last run, a sentence each: packets that they could not send, no answer. */
   problems(): readonly string[];
-  /** Leaves the group. */
+  /** Leaves the group at once: a run that is under way throws HostError. */
   close(): Promise<void>;
 }
 
@@ -112,11 +115,14 @@ export async function openProbe(
   const settled = sleep(settleMs);
   let runs = 0;
   let problems: readonly string[] = [];
+  let isClosed = false;
   let queue: Promise<unknown> = Promise.resolve();
   const round = async (wanted: ProbeParams): Promise<ProbeReport> => {
     await settled;
+    if (isClosed) throw new HostError('the probe was stopped');
     const run = ++runs;
     const found = await sendAndCollect(members, wanted, { run, lingerMs, slackMs, warmUps: run === 1 ? WARM_UPS : 0 });
+    if (isClosed) throw new HostError('the probe was stopped');
     problems = found.problems;
     return { group: wanted.group, port: wanted.port, nodes, paths: pathsOf(nodes, wanted, found) };
   };
@@ -129,8 +135,9 @@ export async function openProbe(
     },
     problems: () => problems,
     async close() {
-      await queue;
+      isClosed = true;
       await leave();
+      await queue;
     },
   };
 }

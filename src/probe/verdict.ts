@@ -1,5 +1,6 @@
+import { formatLoss, lossPercent } from '../core/loss.ts';
 import type { CastCounts, ProbePath, ProbeReport, Verdict } from '../core/probe.ts';
-import { diedAfter, formatLoss, lossPercent } from './statistics.ts';
+import { diedAfter } from './statistics.ts';
 
 const RANK: Readonly<Record<Verdict, number>> = { ok: 0, lossy: 1, 'unicast-only': 2, unreachable: 3 };
 

@@ -1,5 +1,6 @@
+import { formatLoss } from '../core/loss.ts';
 import type { ProbePath, ProbeReport, Verdict } from '../core/probe.ts';
-import { formatLoss } from '../probe/statistics.ts';
+
 import type { Io, Paint } from './io.ts';
 
 type Style = Pick<Io, 'paint' | 'width'>;

@@ -200,6 +200,20 @@ describe('three nodes at one switch', () => {
     await probe.close();
   });
 
+  test('closing stops a long run at once', async () => {
+    const probe = await open();
+    await probe.run();
+    const start = performance.now();
+    const long = probe.run({ count: 1_000, intervalMs: 10 });
+    const stopped = expect(long).rejects.toThrow('the probe was stopped');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await probe.close();
+    session = null;
+    await stopped;
+    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(verdicts(await (await open()).run())).toEqual(all('ok'));
+  });
+
   test('without a fine clock packets are counted all the same, round trips are not guessed', async () => {
     const blind: AgentSession[] = [];
     for (const index of net.nodes.keys()) {
