@@ -84,6 +84,7 @@ class Matcher {
 
   private tester(pattern: string): ((name: string) => boolean) | undefined {
     try {
+      if (pattern === '~') throw new SyntaxError('no expression');
       const regex = pattern.startsWith('~') ? fromPython(pattern.slice(1)) : fromGlob(pattern);
       return (name) => regex.test(name);
     } catch {

@@ -46,7 +46,8 @@ class Constructor {
   private readonly findings: Findings;
   private readonly done = new Map<YamlNode, Value>();
   private readonly open = new Set<YamlNode>();
-  private readonly flat = new Set<MapNode>();
+  /** Mappings whose merge keys are resolved, with the number of merged pairs that stand first. */
+  private readonly flat = new Map<MapNode, number>();
 
   constructor(source: SourceText, findings: Findings) {
     this.source = source;
@@ -94,10 +95,13 @@ class Constructor {
   private mapping(node: MapNode): Dict {
     this.flatten(node);
     const dict = new Dict();
-    for (const [keyNode, valueNode] of node.pairs) {
+    const mergedCount = this.flat.get(node) ?? 0;
+    const merged = new Set(node.pairs.slice(0, mergedCount).map(([keyNode]) => keyNode.offset));
+    for (const [index, [keyNode, valueNode]] of node.pairs.entries()) {
       const key = this.key(keyNode);
       if (key === undefined) continue;
-      if (dict.has(key)) this.warnRepeated(dict, key, keyNode, node);
+      const first = index < mergedCount ? undefined : dict.entry(key)?.keyMark.offset;
+      if (first !== undefined) this.warnRepeated(key, keyNode, first, merged.has(first));
       const value = this.construct(valueNode);
       const mark = this.markOf(valueNode);
       const isEmpty = value === null && valueNode.kind === 'scalar' && valueNode.text === '';
@@ -119,10 +123,8 @@ class Constructor {
     return value as Key;
   }
 
-  private warnRepeated(dict: Dict, key: Key, keyNode: YamlNode, map: MapNode): void {
+  private warnRepeated(key: Key, keyNode: YamlNode, first: number, isMerged: boolean): void {
     const name = keyText(key);
-    const first = dict.entry(key)?.keyMark.offset ?? 0;
-    const isMerged = first < map.offset;
     const message = isMerged
       ? `"${name}" overrides the key merged with "<<"`
       : `"${name}" is a key of this mapping already`;
@@ -133,13 +135,14 @@ class Constructor {
   /** Puts the pairs of merged mappings first, as PyYAML does: own pairs then override them. */
   private flatten(node: MapNode): void {
     if (this.flat.has(node)) return;
-    this.flat.add(node);
+    this.flat.set(node, 0);
     const merged: (readonly [YamlNode, YamlNode])[] = [];
     const own: (readonly [YamlNode, YamlNode])[] = [];
     for (const pair of node.pairs) {
       if (pair[0].kind === 'scalar' && kindOfScalar(pair[0]) === 'merge') merged.push(...this.mergedPairs(pair[1]));
       else own.push(pair);
     }
+    this.flat.set(node, merged.length);
     node.pairs = merged.length === 0 ? own : [...merged, ...own];
   }
 
