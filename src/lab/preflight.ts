@@ -9,6 +9,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   sshd: 'openssh-server',
   'ssh-keygen': 'openssh-client',
   perl: 'perl-base',
+  ebtables: 'iptables',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   setpriv: 'util-linux',

@@ -10,7 +10,8 @@ export const DROPPED_CAPABILITIES = '-sys_time,-sys_module,-sys_rawio';
  * Process 1 of a node, until sshd takes its place. Arguments: folder of the node, host name, address/length, lower
  * layers, the settings of the bridge. The old root is thrown off altogether (not only changed by chroot), or a node
  * would keep alive every mount that the machine had when the node started. What belongs to the machine, not to the node,
- * can't be written: devices, /sys without the network, sysctls outside net.
+ * can't be written: devices, /sys without the network, sysctls outside net. The limits of socket buffers, which the kernel
+ * has once for all namespaces and shows read-only, are copies: a playbook that sets them can be rehearsed, no socket heeds them.
  */
 export const NODE_SCRIPT = `#!/bin/sh
 set -eu
@@ -30,6 +31,10 @@ mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 mount --bind proc/sys/net proc/sys/net
 mount -o remount,bind,rw proc/sys/net
+mkdir "$dir/sysctl"
+for file in proc/sys/net/core/*; do
+  [ ! -w "$file" ] && cat "$file" >"$dir/sysctl/\${file##*/}" && mount --bind "$dir/sysctl/\${file##*/}" "$file"
+done
 mount -t sysfs -o nosuid,nodev,noexec sysfs sys
 mount --bind sys/devices/virtual/net sys/devices/virtual/net
 mount -o remount,bind,ro sys
@@ -98,17 +103,6 @@ while (1) {
     if (vec($read, fileno($net), 1)) { copy($net, *STDOUT) or exit 0 }
     if ($in && vec($read, 0, 1) && !copy(*STDIN, $net)) { $in = 0; shutdown($net, 1) }
 }
-`;
-
-/** Sends one IGMPv2 general query (RFC 2236, section 2) from the IPv4 address given. */
-export const QUERY_SCRIPT = `my $from = pack 'C4', split /\\./, shift;
-socket(my $net, 2, 3, 2) or die "socket: $!\\n";
-setsockopt($net, 0, 32, $from) or die "IP_MULTICAST_IF: $!\\n";
-my $query = pack 'C C n N', 0x11, 10, 0, 0;
-my $sum = unpack '%32n*', $query;
-$sum = ~(($sum >> 16) + $sum) & 0xffff;
-substr($query, 2, 2) = pack 'n', $sum;
-send($net, $query, 0, pack('S n C4 x8', 2, 0, 224, 0, 0, 1)) or die "send: $!\\n";
 `;
 
 /** Waits until port 22 of every address given accepts a connection. Asks for a

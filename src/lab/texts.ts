@@ -93,8 +93,14 @@ export function sshConfigText(lab: string, paths: LabPaths, nodes: readonly LabN
   ].join('\n');
 }
 
+/** net.core.rmem_max and wmem_max of this machine, in bytes. */
+export interface SocketBuffers {
+  readonly receive: number;
+  readonly send: number;
+}
+
 /** The inventory of a lab, for mcastctl and Ansible alike. */
-export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabNode[]): string {
+export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabNode[], buffers: SocketBuffers): string {
   return [
     `# Inventory of the lab "${lab}", gone with "mcastctl lab down"`,
     'all:',
@@ -105,6 +111,9 @@ export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabN
     '      vars:',
     '        cluster_bridge: vmbr0',
     '        cluster_nic: eth0',
+    '        # The nodes share these with this machine and can only read them.',
+    `        udp_receive_buffer: ${buffers.receive}`,
+    `        udp_send_buffer: ${buffers.send}`,
     '        ansible_user: root',
     `        ansible_ssh_private_key_file: ${paths.key}`,
     `        ansible_ssh_common_args: -F ${paths.sshConfig}`,
@@ -118,35 +127,46 @@ export function knownHostsText(nodes: readonly LabNode[], keys: readonly string[
   return nodes.map((node, index) => `${node.address},${node.name} ${keys[index] ?? ''}\n`).join('');
 }
 
+/**
+ * What the strict switch may not send, in ebtables(8)'s words: queries of its own. As a querier its bridge never goes back
+ * to flooding unregistered groups, which a Linux bridge does where it knows no querier; mute, it keeps nobody's membership
+ * alive and takes part in no election.
+ */
+export const MUTE_QUERIER: readonly (readonly string[])[] = [
+  ['-A', 'OUTPUT', '-p', 'IPv4', '--ip-proto', '2', '-j', 'DROP'],
+  ['-A', 'OUTPUT', '-p', 'IPv6', '--ip6-proto', 'ipv6-icmp', '--ip6-icmp-type', '130', '-j', 'DROP'],
+];
+
 /** Batch for `ip` in the switch's namespace: the bridge and the controller's cable. */
 export function switchBatch(lab: string, kind: SwitchKind): string {
-  // A bridge floods unregistered groups until it has seen a querier: it is shown one once and remembers it for a year.
+  // A member, and a port behind which a querier was heard, are forgotten after 8 s.
   const snooping =
     kind === 'strict'
-      ? 'mcast_snooping 1 mcast_querier 0 mcast_membership_interval 800 mcast_querier_interval 3153600000 mcast_stats_enabled 1'
+      ? 'mcast_snooping 1 mcast_querier 1 mcast_membership_interval 800 mcast_querier_interval 800 mcast_query_interval 200 mcast_startup_query_interval 100'
       : 'mcast_snooping 0';
   return [
     `link add name switch type bridge stp_state 0 forward_delay 0 ${snooping}`,
+    // For MLD it is a querier only with an address, and gives way only to a lower one: it gets the highest.
+    'link set dev switch addrgenmode none',
+    'addr add fe80::ffff:ffff:ffff:fffe/64 dev switch nodad',
     'link set dev switch up',
     `link add name ctl type veth peer name eth0 netns ${netnsName(lab, 'ctl')}`,
-    ...portLines('ctl', kind),
+    ...portLines('ctl'),
     '',
   ].join('\n');
 }
 
 /** Batch for `ip` in the switch's namespace: the nodes' cables. */
-export function portsBatch(nodes: readonly LabNode[], kind: SwitchKind): string {
+export function portsBatch(nodes: readonly LabNode[]): string {
   const lines = nodes.flatMap((node) => [
     `link add name ${node.name} type veth peer name eth0 netns ${node.netns}`,
-    ...portLines(node.name, kind),
+    ...portLines(node.name),
   ]);
   return `${lines.join('\n')}\n`;
 }
 
-function portLines(port: string, kind: SwitchKind): string[] {
-  // A port behind which a query was heard is sent every group, for as long as the switch remembers: a year.
-  const router = kind === 'strict' ? [`link set dev ${port} type bridge_slave mcast_router 0`] : [];
-  return [`link set dev ${port} master switch`, ...router, `link set dev ${port} up`];
+function portLines(port: string): string[] {
+  return [`link set dev ${port} master switch`, `link set dev ${port} up`];
 }
 
 /** Batch for `ip` in the controller's namespace. */

@@ -1,23 +1,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError } from '../core/errors.ts';
 import { writeFiles } from './files.ts';
-import {
-  CONTROLLER_ADDRESS,
-  type LabNode,
-  type LabPaths,
-  type LabSpec,
-  labNodes,
-  labPaths,
-  netnsName,
-  PREFIX_LENGTH,
-} from './layout.ts';
+import { type LabNode, type LabPaths, type LabSpec, labNodes, labPaths, netnsName, PREFIX_LENGTH } from './layout.ts';
 import { mustRun, run, toolEnvironment } from './run.ts';
-import { QUERY_SCRIPT, WAIT_SCRIPT } from './scripts.ts';
+import { WAIT_SCRIPT } from './scripts.ts';
 import { specText } from './state.ts';
-import { bridgeOptions, controllerBatch, portsBatch, switchBatch } from './texts.ts';
+import { bridgeOptions, controllerBatch, MUTE_QUERIER, portsBatch, switchBatch } from './texts.ts';
 
 /** Seconds that the nodes' sshds may take, all together. */
 const READY_SECONDS = 60;
@@ -45,44 +35,16 @@ async function buildNetwork(spec: LabSpec, nodes: readonly LabNode[]): Promise<v
   const controller = netnsName(spec.name, 'ctl');
   const spaces = [switchSpace, controller, ...nodes.map((node) => node.netns)];
   await batch([], spaces.map((space) => `netns add ${space}\n`).join(''));
+  if (spec.switch === 'strict') {
+    for (const rule of MUTE_QUERIER) await mustRun(['nsenter', `--net=/run/netns/${switchSpace}`, 'ebtables', ...rule]);
+  }
   await batch(['-n', switchSpace], switchBatch(spec.name, spec.switch));
   await batch(['-n', controller], controllerBatch());
-  if (spec.switch === 'strict') await showQuerier(switchSpace, controller);
-  await batch(['-n', switchSpace], portsBatch(nodes, spec.switch));
+  await batch(['-n', switchSpace], portsBatch(nodes));
 }
 
 async function batch(options: readonly string[], input: string): Promise<void> {
   await mustRun(['ip', ...options, '-batch', '-'], { input });
-}
-
-/**
- * Lets the switch see a querier, before any node is there to hear it: a node's bridge would keep its own querier silent
- * for minutes. Sent until the switch has counted one.
- */
-async function showQuerier(switchSpace: string, controller: string): Promise<void> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    await mustRun(['nsenter', `--net=/run/netns/${controller}`, '/usr/bin/perl', '-', CONTROLLER_ADDRESS], {
-      input: QUERY_SCRIPT,
-    });
-    const seen = await mustRun([
-      'ip',
-      '-n',
-      switchSpace,
-      '-j',
-      'link',
-      'xstats',
-      'type',
-      'bridge_slave',
-      'dev',
-      'ctl',
-      'igmp',
-    ]);
-    if (/"igmp_queries":\{"rx_v1":\d+,"rx_v2":[1-9]/.test(seen.stdout)) return;
-    await sleep(50);
-  }
-  throw new HostError("the lab's switch does not see the query that makes it strict", {
-    hint: 'try "mcastctl lab up --switch flood"',
-  });
 }
 
 /** Starts all nodes and waits for their sshds; the first one that ends instead fails them all. */

@@ -98,6 +98,12 @@ describe('a lab that is up', () => {
     ]);
     expect(stdout).toMatch(/^1\n1\n/);
     expect(stdout).not.toMatch(/vda|sda|loop|mem$/m);
+    const before = readFileSync('/proc/sys/net/core/rmem_max', 'utf8');
+    const limit = await lab.exec('pve1', ['sysctl', '-n', '-w', 'net.core.rmem_max=12345678']);
+    expect([limit.code, limit.stdout]).toEqual([0, '12345678\n']);
+    expect((await lab.exec('pve1', ['cat', '/proc/sys/net/core/rmem_max'])).stdout).toBe('12345678\n');
+    expect(readFileSync('/proc/sys/net/core/rmem_max', 'utf8')).toBe(before);
+    expect((await lab.exec('pve2', ['cat', '/proc/sys/net/core/rmem_max'])).stdout).toBe(before);
     const writable = await lab.exec('pve1', ['sh', '-c', 'echo 30 >/proc/sys/net/ipv4/igmp_max_memberships']);
     expect(writable.code).toBe(0);
   });
