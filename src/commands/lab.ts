@@ -127,7 +127,10 @@ export async function labStatus(options: LabOptions, io: LabIo): Promise<number>
     );
   } else {
     io.out(`the lab "${name}" is ${lab.state}: ${describe(lab.spec)}\n`);
-    for (const node of lab.nodes) io.out(`  ${node.name}  ${node.address}  ${node.pid === null ? 'down' : 'up'}\n`);
+    const width = lab.nodes.at(-1)?.name.length ?? 0;
+    for (const { name: node, address, pid } of lab.nodes) {
+      io.out(`  ${node.padEnd(width)}  ${address.padEnd(13)}  ${pid === null ? 'down' : 'up'}\n`);
+    }
     io.out(`  inventory ${labPaths(name).inventory}\n`);
   }
   const others = otherLabs(name);

@@ -6,7 +6,7 @@ import { labDown, labExec, labInventory, labStatus, labUp } from '../../src/comm
 import { labPaths, netnsName } from '../../src/lab/layout.ts';
 import { labNamespaces, labProcesses, nodeProcess } from '../../src/lab/processes.ts';
 import { labStatusOf } from '../../src/lab/state.ts';
-import { IFUPDOWN2_LAYER, type Lab, startLab } from '../support/lab.ts';
+import { IFUPDOWN2_LAYER, startLab, type TestLab } from '../support/lab.ts';
 
 const names: string[] = [];
 
@@ -50,7 +50,7 @@ afterEach(async () => {
 });
 
 describe('a lab that is up', () => {
-  let lab: Lab;
+  let lab: TestLab;
   beforeAll(async () => {
     const start = performance.now();
     lab = await startLab({ nodes: 3, layers: [IFUPDOWN2_LAYER] });
@@ -62,7 +62,7 @@ describe('a lab that is up', () => {
     const { said, io } = collect();
     expect(await labStatus({ name: lab.name }, io)).toBe(0);
     expect(said.out).toContain(`the lab "${lab.name}" is up: 3 nodes, strict switch`);
-    expect(said.out).toContain('pve3  198.18.0.13  up');
+    expect(said.out).toContain('pve3  198.18.0.13    up');
     const path = collect();
     expect(await labInventory({ name: lab.name }, path.io)).toBe(0);
     expect(path.said.out).toBe(`${lab.inventory}\n`);
@@ -170,7 +170,7 @@ while (1) {
 `;
 
 /** What pve2 of `to` receives of `count` packets that pve1 of `from` sends, ten a second, from the moment of joining. */
-async function received(from: Lab, to: Lab, count: number): Promise<number[]> {
+async function received(from: TestLab, to: TestLab, count: number): Promise<number[]> {
   const receiver = to.exec('pve2', ['timeout', String(count / 10 + 2), 'perl', '-e', RECEIVER, '198.18.0.12']);
   await sleep(500);
   expect((await from.exec('pve1', ['perl', '-e', SENDER, '198.18.0.11', String(count)])).code).toBe(0);
@@ -180,8 +180,8 @@ async function received(from: Lab, to: Lab, count: number): Promise<number[]> {
 }
 
 describe('the switch', () => {
-  let strict: Lab;
-  let flood: Lab;
+  let strict: TestLab;
+  let flood: TestLab;
   beforeAll(async () => {
     [strict, flood] = await Promise.all([startLab(), startLab({ nodes: 2, switch: 'flood' })]);
   });
@@ -256,6 +256,21 @@ describe('a lab that was killed', () => {
     expect(await labUp({ name, nodes: 1 }, io)).toBe(0);
     expect(said.err).toContain(`removing what is left of a lab "${name}" that was killed`);
     expect(labNamespaces(name)).toHaveLength(3);
+  });
+
+  test('is cleaned where it was killed while it started', async () => {
+    const name = freshName();
+    const up = spawn(process.execPath, ['dist/cli.js', 'lab', 'up', '--name', name, '--nodes', '6'], {
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => up.once('exit', resolve));
+    await expect.poll(() => labNamespaces(name).length, { interval: 2 }).toBe(8);
+    up.kill('SIGKILL');
+    await ended;
+    const { said, io } = collect();
+    expect(await labUp({ name, nodes: 2 }, io)).toBe(0);
+    expect(said.err).toContain('removing what is left');
+    expect(labNamespaces(name)).toHaveLength(4);
   });
 
   test('is cleaned whatever is left of it', async () => {
