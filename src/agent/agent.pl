@@ -247,6 +247,7 @@ $VERB{write} = sub {
   as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
   my $real = resolve($path);
   my ($dir, $name) = $real =~ m{^(.*/)([^/]+)$} or return fail($id, "$path: not an absolute path");
+  return fail($id, "$path: leads to $real, which is no regular file") if -e $real && !-f _;
   my $temporary = "$dir.$name.mcastctl-tmp";
   unlink $temporary;
   sysopen my $fh, $temporary, Fcntl::O_WRONLY() | Fcntl::O_CREAT() | Fcntl::O_EXCL(), 0600

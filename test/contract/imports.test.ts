@@ -20,7 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ui: ['core'],
   lab: ['core'],
   commands: ['core', 'config', 'connection', 'agent', 'probe', 'engine', 'resources', 'ui', 'lab', 'paths.ts'],
-  'cli.ts': ['core', 'commands', 'ui', 'version.ts'],
+  cli: ['core', 'commands', 'ui'],
+  'cli.ts': ['core', 'cli', 'version.ts'],
 };
 
 const src = new URL('../../src', import.meta.url).pathname;

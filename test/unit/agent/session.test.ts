@@ -134,6 +134,13 @@ describe('agent', () => {
     expect(readFileSync(path, 'utf8')).toBe('theirs\n');
   });
 
+  it('does not replace a device that a link leads to', async () => {
+    const path = join(dir, 'masked.conf');
+    symlinkSync('/dev/null', path);
+    await expect(agent.write(path, await readFile(path), 'x', 0o644)).rejects.toThrow('no regular file');
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+
   it('says why a value could not be set', async () => {
     await expect(agent.set('/proc/sys/kernel/ostype', 'x')).rejects.toThrow(/ostype: /);
     await expect(agent.set(join(dir, 'no/such'), 'x')).rejects.toThrow('No such file or directory');
