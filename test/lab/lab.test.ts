@@ -6,7 +6,7 @@ import { labDown, labExec, labInventory, labStatus, labUp } from '../../src/comm
 import { labPaths, netnsName } from '../../src/lab/layout.ts';
 import { labNamespaces, labProcesses, nodeProcess } from '../../src/lab/processes.ts';
 import { labStatusOf } from '../../src/lab/state.ts';
-import { IFUPDOWN2_LAYER, startLab, type TestLab } from '../support/lab.ts';
+import { IFUPDOWN2_LAYER, type Lab, startLab } from '../support/lab.ts';
 
 const names: string[] = [];
 
@@ -50,7 +50,7 @@ afterEach(async () => {
 });
 
 describe('a lab that is up', () => {
-  let lab: TestLab;
+  let lab: Lab;
   beforeAll(async () => {
     const start = performance.now();
     lab = await startLab({ nodes: 3, layers: [IFUPDOWN2_LAYER] });
@@ -170,7 +170,7 @@ while (1) {
 `;
 
 /** What pve2 of `to` receives of `count` packets that pve1 of `from` sends, ten a second, from the moment of joining. */
-async function received(from: TestLab, to: TestLab, count: number): Promise<number[]> {
+async function received(from: Lab, to: Lab, count: number): Promise<number[]> {
   const receiver = to.exec('pve2', ['timeout', String(count / 10 + 2), 'perl', '-e', RECEIVER, '198.18.0.12']);
   await sleep(500);
   expect((await from.exec('pve1', ['perl', '-e', SENDER, '198.18.0.11', String(count)])).code).toBe(0);
@@ -180,8 +180,8 @@ async function received(from: TestLab, to: TestLab, count: number): Promise<numb
 }
 
 describe('the switch', () => {
-  let strict: TestLab;
-  let flood: TestLab;
+  let strict: Lab;
+  let flood: Lab;
   beforeAll(async () => {
     [strict, flood] = await Promise.all([startLab(), startLab({ nodes: 2, switch: 'flood' })]);
   });

@@ -7,7 +7,7 @@ import { run } from '../../src/lab/run.ts';
 import { labStatusOf } from '../../src/lab/state.ts';
 
 /** A lab that one test file has for itself. */
-export interface TestLab {
+export interface Lab {
   readonly name: string;
   /** Its folder: keys, known_hosts, ssh_config, and below nodes/NAME/upper what a node has written. */
   readonly dir: string;
@@ -29,7 +29,7 @@ let count = 0;
  */
 export async function startLab(
   options: { nodes?: number; switch?: SwitchKind; layers?: readonly string[]; maxStartups?: string } = {},
-): Promise<TestLab> {
+): Promise<Lab> {
   const name = `test-${process.pid}-${++count}-${Date.now().toString(36)}`;
   const said: string[] = [];
   const io = { out: () => undefined, err: (text: string) => void said.push(text) };
