@@ -119,8 +119,8 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
     const finish = (): void => {
       isOver = true;
       clearTimeout(timer);
-      child.stdout.off('data', onOut);
-      child.stderr.off('data', onErr);
+      child.stdout.off('readable', onOut);
+      child.stderr.off('readable', onErr);
     };
     const fail = (message: string, hint: string): void => {
       if (isOver) return;
@@ -129,8 +129,9 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
       child.kill();
       reject(new HostError(`can't become "${become.user}": ${message}`, { hint }));
     };
-    const onOut = (chunk: Buffer): void => {
-      out = Buffer.concat([out, chunk]);
+    // Read step by step, not as a flow: what follows the token is left for whoever takes the streams over.
+    const onOut = (): void => {
+      out = Buffer.concat([out, readNow(child.stdout)]);
       const at = out.indexOf(tokenBytes);
       if (at < 0) return;
       finish();
@@ -139,8 +140,8 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
       giveBack(child.stderr, isAnswered ? withoutLeadingNewline(err) : err);
       resolve(child);
     };
-    const onErr = (chunk: Buffer): void => {
-      err = Buffer.concat([err, chunk]);
+    const onErr = (): void => {
+      err = Buffer.concat([err, readNow(child.stderr)]);
       const at = err.indexOf(promptBytes);
       if (at < 0) return;
       if (isAnswered) {
@@ -155,8 +156,8 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
       () => fail(`sudo gave no answer within ${SUDO_TIMEOUT_MS / 1000} s`, 'try sudo on the host by hand'),
       SUDO_TIMEOUT_MS,
     );
-    child.stdout.on('data', onOut);
-    child.stderr.on('data', onErr);
+    child.stdout.on('readable', onOut);
+    child.stderr.on('readable', onErr);
     child.exit.then(
       async ({ code }) => {
         await Promise.all([settled(child.stdout), settled(child.stderr)]);
@@ -175,8 +176,12 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
   });
 }
 
+function readNow(stream: Readable): Buffer {
+  const chunk: unknown = stream.read();
+  return Buffer.isBuffer(chunk) ? chunk : Buffer.alloc(0);
+}
+
 function giveBack(stream: Readable, rest: Buffer): void {
-  stream.pause();
   if (rest.length > 0) stream.unshift(rest);
 }
 

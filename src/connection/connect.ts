@@ -1,11 +1,6 @@
 import type { Link } from '../core/connection.ts';
-import { needsCertificate } from './host-key-check.ts';
 import { localLink } from './local-link.ts';
-import { login } from './login.ts';
-import { opensshLink } from './openssh-link.ts';
-import type { ConnectionOptions } from './options.ts';
-import { runOf } from './run.ts';
-import { sshLink } from './ssh-link.ts';
+import { type ConnectionOptions, surroundings } from './options.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -16,9 +11,8 @@ import type { Target } from './target.ts';
  *   login that is refused, a proxy that fails
  */
 export async function connect(target: Target, options: ConnectionOptions): Promise<Link> {
-  const run = runOf(options);
-  for (const notice of target.notices) run.notice(notice);
-  if (target.kind === 'local') return localLink(target, run.where.env);
-  if (needsCertificate(target)) return opensshLink(target, run.where.env);
-  return sshLink(target, await login(target, run));
+  if (target.kind === 'local') return localLink(target, surroundings(options).env);
+  // The SSH library takes its time to load; commands that contact nobody do without it.
+  const { connectBySsh } = await import('./connect-ssh.ts');
+  return connectBySsh(target, options);
 }
