@@ -41,9 +41,10 @@ export function readPlaybook(path: string, registry: Registry): ReadPlaybook {
   const faults = new FaultList();
   const root = readFile(path, 'playbook', faults);
   const plays = root === null ? [] : playNodes(root, faults);
+  const loader: Loader = { registry, taskSchema: taskSchema(registry), handlerSchema: handlerSchema(registry), faults };
   const playbook: Playbook = {
     file: path,
-    plays: plays.flatMap((node) => loadPlay(node, registry, faults) ?? []),
+    plays: plays.flatMap((node) => loadPlay(node, loader) ?? []),
   };
   return { playbook, faults: faults.list() };
 }
@@ -90,13 +91,21 @@ function playNodes(root: YamlNode, faults: FaultList): readonly YamlMap[] {
   return root.kind === 'map' && !isInventory ? [root] : [];
 }
 
-function loadPlay(node: YamlMap, registry: Registry, faults: FaultList): Play | null {
+interface Loader {
+  readonly registry: Registry;
+  readonly taskSchema: z.ZodObject;
+  readonly handlerSchema: z.ZodObject;
+  readonly faults: FaultList;
+}
+
+function loadPlay(node: YamlMap, loader: Loader): Play | null {
+  const { registry, faults } = loader;
   const fields = readPlayFields(node, faults);
   const handlers = listOf(node, 'handlers');
   const playTags = tagList(fields?.tags);
   const common = { registry, playTags, handlers: handlerNames(handlers, faults), faults };
-  const taskContext: TaskContext = { ...common, schema: taskSchema(registry), kind: 'task' };
-  const handlerContext: TaskContext = { ...common, schema: handlerSchema(registry), kind: 'handler' };
+  const taskContext: TaskContext = { ...common, schema: loader.taskSchema, kind: 'task' };
+  const handlerContext: TaskContext = { ...common, schema: loader.handlerSchema, kind: 'handler' };
   const tasks = loadTasks(listOf(node, 'tasks'), taskContext);
   const loadedHandlers = loadTasks(handlers, handlerContext);
   checkTemplates(node, ['tasks', 'handlers'], faults);

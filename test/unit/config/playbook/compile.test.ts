@@ -321,7 +321,12 @@ describe('any text', () => {
       }),
       { numRuns: 1000 },
     );
-    for (const deep of ['['.repeat(20_000), '- '.repeat(20_000), '{a: '.repeat(5000)]) {
+    for (const deep of [
+      '['.repeat(20_000),
+      '- '.repeat(20_000),
+      '{a: '.repeat(5000),
+      `- hosts: ${'['.repeat(9000)}${']'.repeat(9000)}`,
+    ]) {
       expect(faultsOf(() => compile(deep))).not.toBe('');
     }
   });
