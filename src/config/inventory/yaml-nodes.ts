@@ -1,4 +1,5 @@
 import { Composer, isAlias, isMap, isPair, isScalar, isSeq, type Scalar, Schema, type YAMLError } from 'yaml';
+import { composeSimple } from './simple-yaml.ts';
 import type { Findings, SourceText } from './source-text.ts';
 import { parseTokens } from './yaml-tokens.ts';
 
@@ -42,6 +43,11 @@ const UNPRINTABLE = /[\0-\x08\x0B\x0C\x0E-\x1F\x7F\x80-\x84\x86-\x9F\uFFFE\uFFFF
  * @returns undefined where the text holds nothing, or is no YAML: `findings` then has the fault
  */
 export function composeYaml(source: SourceText, findings: Findings): YamlNode | undefined {
+  return composeSimple(source.text) ?? composeFully(source, findings);
+}
+
+/** As `composeYaml`, by the full parser only. */
+export function composeFully(source: SourceText, findings: Findings): YamlNode | undefined {
   const unprintable = UNPRINTABLE.exec(source.text);
   if (unprintable !== null) {
     const code = (source.text.codePointAt(unprintable.index) ?? 0).toString(16).toUpperCase().padStart(4, '0');

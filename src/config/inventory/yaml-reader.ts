@@ -96,12 +96,16 @@ class Constructor {
     this.flatten(node);
     const dict = new Dict();
     const mergedCount = this.flat.get(node) ?? 0;
-    const merged = new Set(node.pairs.slice(0, mergedCount).map(([keyNode]) => keyNode.offset));
-    for (const [index, [keyNode, valueNode]] of node.pairs.entries()) {
+    let index = 0;
+    for (const [keyNode, valueNode] of node.pairs) {
+      const isOwn = index++ >= mergedCount;
       const key = this.key(keyNode);
       if (key === undefined) continue;
-      const first = index < mergedCount ? undefined : dict.entry(key)?.keyMark.offset;
-      if (first !== undefined) this.warnRepeated(key, keyNode, first, merged.has(first));
+      const first = isOwn ? dict.entry(key)?.keyMark.offset : undefined;
+      if (first !== undefined) {
+        const isMerged = node.pairs.slice(0, mergedCount).some(([other]) => other.offset === first);
+        this.warnRepeated(key, keyNode, first, isMerged);
+      }
       const value = this.construct(valueNode);
       const mark = this.markOf(valueNode);
       const isEmpty = value === null && valueNode.kind === 'scalar' && valueNode.text === '';
