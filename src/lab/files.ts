@@ -3,15 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import type { LabNode, LabPaths, LabSpec } from './layout.ts';
 import { mustRun } from './run.ts';
 import { DEVICES_SCRIPT, NODE_SCRIPT, RELAY_SCRIPT } from './scripts.ts';
-import {
-  hostsText,
-  interfacesText,
-  inventoryText,
-  knownHostsText,
-  type SocketBuffers,
-  sshConfigText,
-  sshdConfigText,
-} from './texts.ts';
+import { hostsText, interfacesText, inventoryText, knownHostsText, sshConfigText, sshdConfigText } from './texts.ts';
 
 /**
  * Writes all files of a lab into its folder: keys, the upper layer of each node's root, what the controller reads.
@@ -35,7 +27,7 @@ export async function writeFiles(spec: LabSpec, paths: LabPaths, nodes: readonly
     writeFile(paths.nodeScript, NODE_SCRIPT),
     writeFile(paths.relayScript, RELAY_SCRIPT),
     writeFile(paths.sshConfig, sshConfigText(spec.name, paths, nodes)),
-    writeFile(paths.inventory, inventoryText(spec.name, paths, nodes, socketBuffers())),
+    writeFile(paths.inventory, inventoryText(spec.name, paths, nodes)),
   ]);
   const login = readFileSync(`${paths.key}.pub`);
   const hostKeys = nodes.map((node) =>
@@ -46,11 +38,6 @@ export async function writeFiles(spec: LabSpec, paths: LabPaths, nodes: readonly
   );
   await writeFile(paths.knownHosts, knownHostsText(nodes, hostKeys));
   await Promise.all(nodes.map((node) => writeNode(spec, node, login)));
-}
-
-function socketBuffers(): SocketBuffers {
-  const read = (key: string) => Number(readFileSync(`/proc/sys/net/core/${key}`, 'utf8'));
-  return { receive: read('rmem_max'), send: read('wmem_max') };
 }
 
 async function writeNode(spec: LabSpec, node: LabNode, login: Buffer): Promise<void> {

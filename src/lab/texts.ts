@@ -93,14 +93,8 @@ export function sshConfigText(lab: string, paths: LabPaths, nodes: readonly LabN
   ].join('\n');
 }
 
-/** net.core.rmem_max and wmem_max of this machine, in bytes. */
-export interface SocketBuffers {
-  readonly receive: number;
-  readonly send: number;
-}
-
 /** The inventory of a lab, for mcastctl and Ansible alike. */
-export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabNode[], buffers: SocketBuffers): string {
+export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabNode[]): string {
   return [
     `# Inventory of the lab "${lab}", gone with "mcastctl lab down"`,
     'all:',
@@ -111,9 +105,6 @@ export function inventoryText(lab: string, paths: LabPaths, nodes: readonly LabN
     '      vars:',
     '        cluster_bridge: vmbr0',
     '        cluster_nic: eth0',
-    '        # The nodes share these with this machine and can only read them.',
-    `        udp_receive_buffer: ${buffers.receive}`,
-    `        udp_send_buffer: ${buffers.send}`,
     '        ansible_user: root',
     `        ansible_ssh_private_key_file: ${paths.key}`,
     `        ansible_ssh_common_args: -F ${paths.sshConfig}`,

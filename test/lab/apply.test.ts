@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Report } from '../../src/core/report.ts';
 import { mcastctl } from '../support/cli.ts';
-import { IFUPDOWN2_LAYER, type Lab, startLab } from '../support/lab.ts';
+import { IFUPDOWN2_LAYER, startLab } from '../support/lab.ts';
 
 // The main job through the built command line, on real bridges behind a switch that drops as hardware does. The tests of the
 // first block are one story, in order: sick, repaired, stable, drifted.
 
-let lab: Lab;
+let lab: Awaited<ReturnType<typeof startLab>>;
 let dir: string;
 
 beforeAll(async () => {
