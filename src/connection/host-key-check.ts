@@ -25,20 +25,28 @@ const cachedKnownHosts = cacheByFile((path) => {
   }
 });
 
-/** All lines of all known_hosts files of a target, the user's first. */
+const linesByName = new WeakMap<readonly KnownHostEntry[], Map<string, readonly KnownHostEntry[]>>();
+
+/** The lines of one file about a name. Remembered: a hashed file costs a hash for every line. */
+function linesAbout(entries: readonly KnownHostEntry[], name: string): readonly KnownHostEntry[] {
+  const known = linesByName.get(entries) ?? new Map<string, readonly KnownHostEntry[]>();
+  linesByName.set(entries, known);
+  const lines = known.get(name) ?? entries.filter((entry) => entry.matches(name));
+  known.set(name, lines);
+  return lines;
+}
+
+/** The lines of all known_hosts files about a target, the user's files first. */
 function knownHosts(target: SshTarget): readonly KnownHostEntry[] {
-  const { userFiles, globalFiles } = target.hostKeys;
+  const { userFiles, globalFiles, name, plainName } = target.hostKeys;
   return [...userFiles, ...globalFiles].flatMap((path) => {
     try {
-      return cachedKnownHosts(path);
+      const entries = cachedKnownHosts(path);
+      const plain = plainName === undefined ? [] : linesAbout(entries, plainName);
+      return [...new Set([...linesAbout(entries, name), ...plain])];
     } catch (error) {
-      throw new UnreachableError(
-        target.host,
-        `"${path}", a list of known host keys, can't be read: ${messageOf(error)}`,
-        {
-          hint: 'check the permissions of the file',
-        },
-      );
+      const message = `"${path}", a list of known host keys, can't be read: ${messageOf(error)}`;
+      throw new UnreachableError(target.host, message, { hint: 'check the permissions of the file' });
     }
   });
 }

@@ -128,7 +128,8 @@ class Attempt {
   #onError(error: Error & { level?: string }): void {
     // A key that can't sign is no end: the next one is tried.
     if (error.level === 'agent') return;
-    this.lastError = messageOf(error);
+    // The end of a ProxyCommand; its stream has no better word for it.
+    if (!/Premature close/.test(error.message)) this.lastError = messageOf(error);
     if (this.#phase === 'done' || this.#isFailed) return;
     if (this.hostKeyError !== undefined) this.#end(this.hostKeyError);
     else if (error.level === 'client-authentication') this.#end(this.#refused(''));
@@ -210,7 +211,7 @@ class Attempt {
 
 function isCutLine(error: Error & { code?: unknown }): boolean {
   return (
-    ['ECONNRESET', 'EPIPE', 'ECONNABORTED'].includes(String(error.code)) ||
+    ['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String(error.code)) ||
     /Connection lost before handshake/.test(error.message)
   );
 }
