@@ -30,7 +30,7 @@ export async function opensshLink(target: SshTarget, env: NodeJS.ProcessEnv): Pr
       },
     );
   }
-  const folder = await mkdtemp(join(tmpdir(), 'mcastctl-'));
+  const folder = await mkdtemp(join(tmpdir(), 'mcastctl-ssh-'));
   const socket = join(folder, 's');
   const removeFolder = (): Promise<void> => rm(folder, { recursive: true, force: true });
   let master: ChildProcessWithoutNullStreams;

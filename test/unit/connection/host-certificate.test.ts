@@ -59,7 +59,7 @@ function logins(): number {
 }
 
 function controlFolders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => /^mcastctl-[^t]/.test(name));
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('mcastctl-ssh-'));
 }
 
 test('a host known by its authority alone is reached with one login, and nothing stays behind', async () => {
