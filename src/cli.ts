@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
+import { reportFailure } from './cli/failure.ts';
 import { addRunCommands } from './cli/hosts.ts';
 import { addLabCommands } from './cli/lab.ts';
 import { addLookCommands } from './cli/look.ts';
 import { examples, invocation, io } from './cli/shared.ts';
-import { EXIT, type Fault, formatFault, HostError, InputError } from './core/errors.ts';
+import { EXIT } from './core/errors.ts';
 import { VERSION } from './version.ts';
 
 const program = new Command('mcastctl')
@@ -25,52 +26,32 @@ addRunCommands(program);
 addLookCommands(program);
 addLabCommands(program);
 
-process.on('SIGINT', () => {
-  const { interrupt } = invocation;
-  if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-  io().err('interrupted: the task in hand is finished or undone first; press Ctrl-C again to stop at once\n');
-  interrupt.abort();
-});
-// A reader that has seen enough (`| head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok);
-  throw error;
-});
-
-/** Faults of the input as JSON, so that a script that asked for JSON gets JSON. */
-function inputErrorReport(faults: readonly Fault[]): string {
-  const errors = faults.map(({ message, source, hint }) => ({
-    message,
-    ...source,
-    ...(hint === undefined ? {} : { hint }),
-  }));
-  const { command } = invocation;
-  const report = { version: 1, command, status: 'failed', exitCode: EXIT.input, hosts: {}, probe: null, errors };
-  return `${JSON.stringify(report, null, 2)}\n`;
+/** Ctrl-C, `kill`, and a terminal that was closed. */
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    // A command that listens itself, such as one that gave the terminal to another program, decides alone.
+    if (process.listenerCount(name) > 1) return;
+    const { interrupt } = invocation;
+    if (interrupt.signal.aborted) {
+      io().err('stopped at once: what was being tried may still be in force; "mcastctl check" tells\n');
+      process.exit(EXIT.interrupted);
+    }
+    io().err('interrupted: the task in hand is finished or undone first; press Ctrl-C again to stop at once\n');
+    interrupt.abort();
+  });
 }
-
-/** Prints what was thrown and gives the exit code for it. */
-function failed(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.input;
-  const { err, out, paint } = io();
-  if (error instanceof InputError) {
-    if (invocation.isJson) out(inputErrorReport(error.faults));
-    err(`${error.faults.map((fault) => `${paint.bad('error:')} ${formatFault(fault)}`).join('\n\n')}\n`);
-    return EXIT.input;
-  }
-  if (invocation.interrupt.signal.aborted) return EXIT.interrupted;
-  if (error instanceof HostError) {
-    err(`${paint.bad('error:')} ${formatFault({ message: error.message, hint: error.hint })}\n`);
-    return EXIT.failed;
-  }
-  const stack = error instanceof Error ? error.stack : String(error);
-  err(`internal error: ${stack}\nThis is a bug in mcastctl; please report it with the command and this text.\n`);
-  return EXIT.failed;
+// A reader that has seen enough (`| head`) is no error, and no reason to leave a node half-changed.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 }
 
 try {
   await program.parseAsync();
 } catch (error) {
-  invocation.exitCode = failed(error);
+  invocation.exitCode = reportFailure(error, program);
 }
 process.exitCode = invocation.exitCode;
+// After an interrupt a login that nobody waits for any more may still be under way.
+if (invocation.interrupt.signal.aborted) process.stdout.write('', () => process.exit());

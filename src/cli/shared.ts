@@ -5,6 +5,8 @@ import { type Io, processIo } from '../ui/io.ts';
 export interface Invocation {
   command: string;
   isJson: boolean;
+  /** `-o`, where it was given. */
+  output: string | undefined;
   exitCode: number;
   /** Aborted by the first Ctrl-C. */
   readonly interrupt: AbortController;
@@ -13,6 +15,7 @@ export interface Invocation {
 export const invocation: Invocation = {
   command: 'mcastctl',
   isJson: false,
+  output: undefined,
   exitCode: 0,
   interrupt: new AbortController(),
 };
@@ -27,6 +30,7 @@ export function action<Args extends unknown[]>(work: (...args: Args) => Promise<
   return async function run(this: Command, ...args: Args): Promise<void> {
     invocation.command = this.name();
     invocation.isJson = this.opts().format === 'json';
+    invocation.output = this.opts().output;
     invocation.exitCode = await work(...args);
   };
 }

@@ -6,9 +6,10 @@ import type { ProbeParams } from '../core/task.ts';
 import type { OpenedSession } from '../engine/fleet.ts';
 import { limiter } from '../engine/limit.ts';
 import { errorText, exitCodeOf, hostFailure, worst } from '../engine/outcome.ts';
+import { untilAborted } from '../engine/until-aborted.ts';
 import type { Io } from '../ui/io.ts';
 import type { CommonOptions } from './options.ts';
-import { writeOutput } from './output.ts';
+import { checkOutput, writeOutput } from './output.ts';
 import { connector, readInventory } from './prepare.ts';
 import { type ProbeOutcome, probeHosts, probeText } from './probe.ts';
 
@@ -32,6 +33,7 @@ export async function probeCommand(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const startedAt = new Date();
+  checkOutput(options.output);
   const params = checkParams(options);
   const inventory = readInventory(file, options, io);
   const hosts = inventory.select('all', options.limit === undefined ? {} : { limit: options.limit });
@@ -50,9 +52,9 @@ export async function probeCommand(
     hosts.map((host) =>
       limit(async () => {
         try {
-          const session = await open(host);
-          opened.set(host, session);
-          await session.session.hello();
+          const opening = open(host).then((session) => opened.set(host, session) && session);
+          const session = await untilAborted(opening, signal);
+          await untilAborted(session.session.hello(), signal);
         } catch (error) {
           reports.set(host, hostFailure(error));
         }
@@ -121,15 +123,4 @@ function print(
   if (problem !== null) io.err(`${io.paint.bad('error:')} ${problem}\n`);
   if (options.format === 'json') writeOutput(`${JSON.stringify(report, null, 2)}\n`, options.output, io);
   else if (outcome) writeOutput(probeText(outcome, io), options.output, io);
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => {});
-  const aborted = new Promise<never>((_, reject) => {
-    const stop = () => reject(new HostError('interrupted'));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  aborted.catch(() => {});
-  return Promise.race([work, aborted]);
 }

@@ -11,7 +11,7 @@ import { planDetails } from '../ui/plan-details.ts';
 import { startProgress } from '../ui/progress.ts';
 import { hostBlocks, summaryLine } from '../ui/text-report.ts';
 import type { CommonOptions } from './options.ts';
-import { writeOutput } from './output.ts';
+import { checkOutput, writeOutput } from './output.ts';
 import { connector, prepare } from './prepare.ts';
 
 export interface PlanOptions extends CommonOptions {
@@ -34,6 +34,7 @@ async function start(
   isQuiet: boolean,
 ): Promise<Started> {
   const startedAt = new Date();
+  checkOutput(options.output);
   const { inventory, plays } = prepare(inventoryFile, options, io);
   const open = await connector(hostsOf(plays), inventory, options, io);
   const progress = startProgress(hostsOf(plays), io, isQuiet);

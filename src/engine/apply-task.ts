@@ -8,6 +8,7 @@ import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
 import { errorText, taskReports } from './outcome.ts';
 import { blockedReason, changesOf, planTask } from './plan-task.ts';
 import type { Prover } from './prover.ts';
+import { Interrupted, untilAborted } from './until-aborted.ts';
 
 /** What a task needs of its host. */
 export interface TaskContext {
@@ -24,9 +25,6 @@ export interface TaskOutcome {
   /** The connection broke in the middle of the task. */
   readonly lost?: UnreachableError;
 }
-
-/** The user's Ctrl-C, or another host's failed proof, in the middle of a task. */
-class Interrupted extends HostError {}
 
 /** Multicast is worse than before. */
 class ProofFailed extends HostError {}
@@ -63,8 +61,10 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
       if (problem instanceof UnreachableError) return lostOutcome(plan, problem);
       throw problem;
     }
-    const text = [errorText(error), ...problems.map((problem) => `undo failed: ${problem}`)].join('; ');
-    const isRolledBack = problems.length === 0 && (error instanceof ProofFailed || error instanceof Interrupted);
+    const why = error instanceof Interrupted ? `interrupted: ${restorer.summary()}` : errorText(error);
+    const text = [why, ...problems.map((problem) => `undo failed: ${problem}`)].join('; ');
+    const isRolledBack =
+      problems.length === 0 && restorer.hasDone && (error instanceof ProofFailed || error instanceof Interrupted);
     const status = isRolledBack ? 'rolled-back' : 'failed';
     return { status, reports: taskReports(plan, status, text) };
   }
@@ -90,7 +90,7 @@ async function tryAndProve(plan: TaskPlan, context: TaskContext, restorer: Resto
 }
 
 async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): Promise<void> {
-  if (context.signal.aborted) throw new Interrupted('interrupted');
+  if (context.signal.aborted) throw new Interrupted();
   context.emit({ type: 'task', host: plan.task.host, name: plan.task.name, phase: 'keeping' });
   for (const write of plan.writes) {
     await context.session.write(write.path, write.before, write.text, write.mode);
@@ -111,11 +111,21 @@ class Restorer {
     this.#context = context;
   }
 
+  /** Whether anything of the task was done that has to be taken back. */
+  get hasDone(): boolean {
+    return this.hasTried || this.written.length > 0;
+  }
+
+  /** What is done where the task is cut short. */
+  summary(): string {
+    return this.hasDone ? 'what was tried is taken back' : 'nothing of it was begun';
+  }
+
   /** Puts back files and running values, all of them whatever fails. Gives the sentences of what could not be put back. */
   async restore(): Promise<string[]> {
     const { session, emit } = this.#context;
     const problems: string[] = [];
-    if (!this.hasTried && this.written.length === 0) return problems;
+    if (!this.hasDone) return problems;
     emit({ type: 'task', host: this.#plan.task.host, name: this.#plan.task.name, phase: 'undoing' });
     for (const write of this.written.toReversed()) {
       await attempt(problems, () =>
@@ -177,22 +187,6 @@ async function runStep(step: Step, session: AgentSession): Promise<void> {
   if (result.code !== 0) {
     const end = result.code === null ? `was ended by signal ${result.signal}` : `failed with exit code ${result.code}`;
     throw new HostError(`"${step.argv.join(' ')}" ${end}: ${result.stderr.trim() || 'it printed no reason'}`);
-  }
-}
-
-/** Waits for `work`, but no longer than until the first Ctrl-C. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => {});
-  if (signal.aborted) throw new Interrupted('interrupted');
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(new Interrupted('interrupted'));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop) signal.removeEventListener('abort', stop);
   }
 }
 

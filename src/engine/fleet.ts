@@ -3,6 +3,7 @@ import type { Emit } from '../core/events.ts';
 import type { Observations } from '../core/resource.ts';
 import { type CompiledPlay, type Facts, type HostTask, resourcesOf } from '../core/task.ts';
 import { limiter } from './limit.ts';
+import { Interrupted, untilAborted } from './until-aborted.ts';
 
 /** Logs in to a host and starts the agent. Throws UnreachableError or HostError. */
 export type OpenSession = (host: string) => Promise<OpenedSession>;
@@ -66,22 +67,24 @@ export async function readHosts<T>(
   return new Map(results);
 }
 
+/** Nothing is changed yet: an interrupt waits neither for a login nor for an answer. */
 async function readHost(context: RunContext, host: string): Promise<ReadHost> {
-  context.signal.throwIfAborted();
+  if (context.signal.aborted) throw new Interrupted();
   context.emit({ type: 'host', host, phase: 'connecting' });
-  const opened = await context.open(host);
+  const opening = context.open(host);
+  const opened = await untilAborted(opening, context.signal).catch((error) => {
+    void opening.then((late) => late.close()).catch(() => {});
+    throw error;
+  });
   try {
     context.emit({ type: 'host', host, phase: 'reading' });
     const wantsFacts = context.plays.some((play) => play.needsFacts && play.hosts.includes(host));
+    const reads = tasksOf(context.plays, host)
+      .flatMap(resourcesOf)
+      .flatMap((resource) => resource.reads);
     // Both travel at once: the second does not wait for the first's answer.
-    const [seen, facts] = await Promise.all([
-      opened.session.read(
-        tasksOf(context.plays, host)
-          .flatMap(resourcesOf)
-          .flatMap((resource) => resource.reads),
-      ),
-      wantsFacts ? opened.session.facts() : NO_FACTS,
-    ]);
+    const answers = Promise.all([opened.session.read(reads), wantsFacts ? opened.session.facts() : NO_FACTS]);
+    const [seen, facts] = await untilAborted(answers, context.signal);
     return { ...opened, host, seen, facts };
   } catch (error) {
     await opened.close();

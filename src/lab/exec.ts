@@ -61,9 +61,16 @@ export function runAttached(argv: Argv): Promise<number> {
   // The terminal sends an interrupt to the command as well, and the command decides.
   const ignore = () => undefined;
   process.on('SIGINT', ignore);
+  const passedOn = ['SIGTERM', 'SIGHUP'] as const;
+  let passOn: (signal: NodeJS.Signals) => void = ignore;
   return new Promise<number>((resolve, reject) => {
     const child = spawn(file, args, { stdio: 'inherit', env: toolEnvironment() });
+    passOn = (signal) => void child.kill(signal);
+    for (const name of passedOn) process.on(name, passOn);
     child.once('error', (cause) => reject(new HostError(`"${file}" can't be started: ${messageOf(cause)}`, { cause })));
     child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
-  }).finally(() => process.off('SIGINT', ignore));
+  }).finally(() => {
+    process.off('SIGINT', ignore);
+    for (const name of passedOn) process.off(name, passOn);
+  });
 }

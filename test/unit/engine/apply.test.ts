@@ -172,7 +172,7 @@ describe('apply', () => {
     const bad = toyResource({
       name: 'y',
       runtime: join(dir, 'a.x.run'),
-      persistent: join(dir, 'gone/y.conf'),
+      persistent: join(dir, 'gone/deeper/y.conf'),
       value: 'new',
     });
     const { hosts } = await apply([toyPlay({ a: [toyTask('a', 'one', [good, bad])], b: [] })]);
@@ -203,7 +203,10 @@ describe('apply', () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
     });
     expect(hosts.a).toMatchObject({ status: 'failed', error: 'not done: task "one" failed' });
-    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'rolled-back', error: 'interrupted' });
+    expect(hosts.a?.tasks[0]).toMatchObject({
+      status: 'rolled-back',
+      error: 'interrupted: what was tried is taken back',
+    });
     expect([now('a'), now('a', 'y')]).toEqual([
       ['old', 'old'],
       ['old', 'old'],
