@@ -1,17 +1,10 @@
 #!/bin/sh
 # Makes a fresh Debian machine ready for "npm test", "npm run demo" and "npm run bench": Debian packages, npm packages,
 # and the layer that gives the lab's nodes ifupdown2. Does only what is missing, and says what it does.
-# Option: --bench also installs what the benchmark compares with.
 set -eu
 cd "$(dirname "$0")/.."
 
 packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables python3 sudo ansible-core'
-for option; do
-  case $option in
-    --bench) packages="$packages ansible" ;;
-    *) echo "setup.sh: unknown option \"$option\"; it takes --bench" >&2; exit 3 ;;
-  esac
-done
 layer=.cache/layers/ifupdown2
 has_lists=
 

@@ -9,6 +9,6 @@ export function packageFile(path: string): string {
 }
 
 /** Text of one of the Perl programs that are sent to nodes. */
-export function agentSource(name: 'agent.pl' | 'probe.pl'): string {
+export function agentSource(name: 'agent.pl' | 'change.pl' | 'probe.pl'): string {
   return readFileSync(new URL(`./agent/${name}`, import.meta.url), 'utf8');
 }

@@ -5,8 +5,14 @@
 # A request is [id, verb, arguments...]; its answer [id, "ok", fields...] or [id, "error", message, errno].
 package Agent;
 use strict;
-use Errno ();
-use Fcntl ();
+
+# asm-generic/errno-base.h: the same on every Linux. Errno.pm would cost each login a millisecond.
+sub ENOENT () { 2 }
+sub EINTR () { 4 }
+sub ENOTDIR () { 20 }
+sub EISDIR () { 21 }
+sub EINVAL () { 22 }
+sub EFBIG () { 27 }
 
 our (%VERB, %watch, @timers, %child);
 our $MAX_OUTPUT = 16 << 20;
@@ -30,7 +36,7 @@ sub answer {
   my $at = 0;
   while ($at < length $message) {
     my $n = syswrite STDOUT, $message, length($message) - $at, $at;
-    if (!defined $n) { next if $!{EINTR}; leave() }
+    if (!defined $n) { next if $! == EINTR; leave() }
     $at += $n;
   }
 }
@@ -88,7 +94,7 @@ sub run_child {
     $ENV{LC_ALL} = 'C';
     $ENV{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
     { no warnings; exec { $argv->[0] } @$argv; }
-    my $code = $!{ENOENT} ? 127 : 126;
+    my $code = $! == ENOENT ? 127 : 126;
     print STDERR "$argv->[0]: $!\n";
     close STDERR;
     require POSIX;
@@ -121,7 +127,7 @@ sub run_child {
     my ($fh, $which) = @$_;
     watch($fh, sub {
       my $n = sysread $fh, $text->[$which], 65536, length $text->[$which];
-      return if !defined $n && $!{EINTR};
+      return if !defined $n && $! == EINTR;
       $stop->("printed more than $MAX_OUTPUT bytes") if length $text->[$which] > $MAX_OUTPUT;
       if (!$n) { unwatch($fh); close $fh; $reap->() }
     });
@@ -135,13 +141,13 @@ sub run_child {
 
 sub slurp {
   my $path = shift;
-  sysopen my $fh, $path, Fcntl::O_RDONLY() | Fcntl::O_NONBLOCK() or return;
+  open my $fh, '<', $path or return;
   my $text = '';
   while (1) {
     my $n = sysread $fh, $text, 65536, length $text;
     return if !defined $n;
     last if !$n;
-    if (length $text > $MAX_OUTPUT) { $! = Errno::EFBIG(); return }
+    if (length $text > $MAX_OUTPUT) { $! = EFBIG; return }
   }
   \$text;
 }
@@ -153,27 +159,35 @@ sub file_fields {
   my @stat = stat $path or return;
   my $text = '';
   if (-f _) { my $got = slurp($path) or return; $text = $$got }
-  elsif (-d _) { $! = Errno::EISDIR(); return }
-  elsif (!defined $target) { $! = Errno::EINVAL(); return }
+  elsif (-d _) { $! = EISDIR; return }
+  elsif (!defined $target) { $! = EINVAL; return }
   ($path, $text, $stat[2] & 07777, $stat[4], $stat[5], defined $target ? "l$target" : '');
 }
 
-sub problem { ('error', "$!", (grep { $!{$_} } 'EACCES', 'EPERM', 'ENOENT')[0] || $! + 0) }
+sub problem { ('error', "$!", $! + 0) }
+sub is_absent { $! == ENOENT || $! == ENOTDIR }
 
 sub read_file {
   my $path = shift;
   my @fields = file_fields($path);
   return ('file', @fields) if @fields;
-  $!{ENOENT} || $!{ENOTDIR} ? 'none' : problem();
+  is_absent() ? 'none' : problem();
 }
 
+# Files of a directory by suffix; with $within, those of its subdirectories whose name ends so.
 sub read_dir {
-  my ($path, $suffix) = @_;
-  opendir my $dir, $path or return $!{ENOENT} || $!{ENOTDIR} ? 'none' : problem();
+  my ($path, $suffix, $within) = @_;
+  opendir my $dir, $path or return is_absent() ? 'none' : problem();
+  my @names = sort readdir $dir;
   my @files;
-  for my $name (sort readdir $dir) {
-    next if $name eq '.' || $name eq '..' || length $name < length $suffix
-      || ($suffix ne '' && substr($name, -length $suffix) ne $suffix) || -d "$path/$name";
+  for my $name (grep { ends_in($_, defined $within ? $within : $suffix) } @names) {
+    if (defined $within) {
+      my ($kind, @found) = -d "$path/$name" ? read_dir("$path/$name", $suffix) : 'none';
+      return ($kind, @found) if $kind eq 'error';
+      push @files, @found;
+      next;
+    }
+    next if -d "$path/$name";
     my @fields = file_fields("$path/$name");
     # Attributes of /sys that can only be written, and links to nowhere, are no settings.
     push @files, encode(@fields) if @fields;
@@ -181,6 +195,8 @@ sub read_dir {
   }
   ('dir', @files);
 }
+
+sub ends_in { my ($name, $end) = @_; $name !~ /^\.\.?$/ && ($end eq '' || length $name >= length $end && substr($name, -length $end) eq $end) }
 
 # read: each argument is an encoded read; one encoded result each, in order.
 $VERB{read} = sub {
@@ -203,93 +219,6 @@ $VERB{read} = sub {
   $next->();
 };
 
-$VERB{run} = sub {
-  my ($id, $seconds, $input, @argv) = @_;
-  run_child(\@argv, $input, $seconds, sub { answer($id, 'ok', @_) });
-};
-
-# set: a value of /proc or /sys, in one write, as the kernel wants it.
-$VERB{set} = sub {
-  my ($id, $path, $value) = @_;
-  sysopen my $fh, $path, Fcntl::O_WRONLY() | Fcntl::O_TRUNC() or return fail($id, "$path: $!", $! + 0);
-  defined syswrite $fh, $value or return fail($id, "$path: $!", $! + 0);
-  close $fh or return fail($id, "$path: $!", $! + 0);
-  answer($id, 'ok');
-};
-
-sub sync_handle { require IO::Handle; IO::Handle::sync($_[0]) }
-
-sub sync_dir { my $path = shift; if (open my $fh, '<', $path) { sync_handle($fh) } }
-
-# Where a path leads: a link is followed, so that what is replaced is the file and not the link.
-sub resolve {
-  my $path = shift;
-  for (1 .. 20) {
-    my $target = readlink $path;
-    return $path if !defined $target;
-    (my $dir = $path) =~ s{[^/]*$}{};
-    $path = $target =~ m{^/} ? $target : "$dir$target";
-  }
-  $path;
-}
-
-# as_expected: whether a file still is what the plan was made for ("none", or "file" and its bytes).
-sub as_expected {
-  my ($path, $state, $text) = @_;
-  my ($kind, undef, $now) = read_file($path);
-  $kind eq $state && ($kind ne 'file' || $now eq $text);
-}
-
-# write: path, mode of a new file (octal), the state expected, the bytes expected, the new bytes.
-# Old or new at any instant: a file beside it, synced, renamed over it.
-$VERB{write} = sub {
-  my ($id, $path, $mode, $state, $expected, $text) = @_;
-  as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
-  my $real = resolve($path);
-  my ($dir, $name) = $real =~ m{^(.*/)([^/]+)$} or return fail($id, "$path: not an absolute path");
-  return fail($id, "$path: leads to $real, which is no regular file") if -e $real && !-f _;
-  my $temporary = "$dir.$name.mcastctl-tmp";
-  unlink $temporary;
-  sysopen my $fh, $temporary, Fcntl::O_WRONLY() | Fcntl::O_CREAT() | Fcntl::O_EXCL(), 0600
-    or return fail($id, "$temporary: $!", $! + 0);
-  my $give_up = sub { my $why = "$real: $!"; my $errno = $! + 0; close $fh; unlink $temporary; fail($id, $why, $errno) };
-  my $at = 0;
-  while ($at < length $text) {
-    my $n = syswrite $fh, $text, length($text) - $at, $at;
-    return $give_up->() if !defined $n;
-    $at += $n;
-  }
-  my $finish = sub {
-    utime undef, undef, $temporary;
-    sync_handle($fh) or return $give_up->();
-    close $fh or return $give_up->();
-    rename $temporary, $real or return $give_up->();
-    sync_dir($dir);
-    answer($id, 'ok');
-  };
-  if ($state eq 'none') { chmod oct $mode, $temporary or return $give_up->(); return $finish->() }
-  # cp carries owner, mode, ACLs and the SELinux label over.
-  run_child(['cp', '--attributes-only', '--preserve=all', '--', $real, $temporary], '', 10, sub {
-    if ($_[0] ne '0') {
-      my @stat = stat $real or return $give_up->();
-      chown $stat[4], $stat[5], $temporary or return $give_up->();
-      chmod $stat[2] & 07777, $temporary or return $give_up->();
-    }
-    $finish->();
-  });
-};
-
-$VERB{remove} = sub {
-  my ($id, $path, $state, $expected) = @_;
-  as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
-  if ($state ne 'none') {
-    unlink $path or return fail($id, "$path: $!", $! + 0);
-    (my $dir = $path) =~ s{[^/]*$}{};
-    sync_dir($dir);
-  }
-  answer($id, 'ok');
-};
-
 # facts: hostname, kernel, machine, os-release, then for each device: name, driver, address, mtu.
 $VERB{facts} = sub {
   my $id = shift;
@@ -307,7 +236,7 @@ $VERB{facts} = sub {
   answer($id, 'ok', $hostname, $kernel, $machine, $$release, @nics);
 };
 
-# load: more of the agent, such as the probe.
+# load: more of the agent: changing, probing.
 $VERB{load} = sub {
   my ($id, $source) = @_;
   eval "$source; 1" ? answer($id, 'ok') : fail($id, $@);
@@ -329,7 +258,7 @@ sub ssh_connection {
 my $buffer = '';
 sub take_input {
   my $n = sysread STDIN, $buffer, 262144, length $buffer;
-  return if !defined $n && $!{EINTR};
+  return if !defined $n && $! == EINTR;
   leave() if !$n;
   while ($buffer =~ /^(\d+)\n/) {
     my ($length, $head) = ($1, $+[0]);

@@ -9,7 +9,7 @@ const READ_TIMEOUT_S = 10;
 /** One name for equal reads, so that a question that many resources ask is put once. */
 export function readKey(read: Read): string {
   if (read.read === 'run') return JSON.stringify(['run', ...read.argv]);
-  return JSON.stringify(read.read === 'dir' ? ['dir', read.path, read.suffix] : ['file', read.path]);
+  return JSON.stringify(read.read === 'dir' ? ['dir', read.path, read.suffix, read.within] : ['file', read.path]);
 }
 
 /** The reads without repetitions, in order. */
@@ -20,7 +20,8 @@ export function uniqueReads(reads: readonly Read[]): Read[] {
 /** A read as the agent wants it. */
 export function encodeRead(read: Read): Buffer {
   if (read.read === 'run') return encodeFields(['run', READ_TIMEOUT_S, ...read.argv]);
-  return encodeFields(read.read === 'dir' ? ['dir', read.path, read.suffix] : ['file', read.path]);
+  if (read.read === 'file') return encodeFields(['file', read.path]);
+  return encodeFields(['dir', read.path, read.suffix, ...(read.within === undefined ? [] : [read.within])]);
 }
 
 /**
@@ -29,34 +30,35 @@ export function encodeRead(read: Read): Buffer {
  */
 export function observationsOf(reads: readonly Read[], answers: readonly Buffer[]): Observations {
   const found = new Map(reads.map((read, index) => [readKey(read), answers[index]]));
-  function answerTo(read: Read): { kind: string; fields: Buffer[] } {
-    const answer = found.get(readKey(read));
-    if (answer === undefined) throw new Error(`not read: ${readKey(read)}`);
+  // Many resources ask the same: each answer is decoded once.
+  const decoded = new Map<string, unknown>();
+  function answerTo<T>(read: Read, decode: (kind: string, fields: Buffer[]) => T): T {
+    const key = readKey(read);
+    if (decoded.has(key)) return decoded.get(key) as T;
+    const answer = found.get(key);
+    if (answer === undefined) throw new Error(`not read: ${key}`);
     const [kind, ...fields] = decodeFields(answer);
-    return { kind: text(kind), fields };
+    const value = decode(text(kind), fields);
+    decoded.set(key, value);
+    return value;
   }
   return {
-    file(path) {
-      const { kind, fields } = answerTo({ read: 'file', path });
-      if (kind === 'none') return null;
-      if (kind === 'error') throw readError(path, fields);
-      return fileState(fields);
-    },
-    dir(path, suffix) {
-      const { kind, fields } = answerTo({ read: 'dir', path, suffix });
-      if (kind === 'none') return null;
-      if (kind === 'error') throw readError(path, fields);
-      return fields.map((field) => fileState(decodeFields(field)));
-    },
-    run(argv) {
-      const { fields } = answerTo({ read: 'run', argv });
-      return runResult(argv, fields);
-    },
+    file: (path) =>
+      answerTo({ read: 'file', path }, (kind, fields) => {
+        if (kind === 'error') throw readError(path, fields);
+        return kind === 'none' ? null : fileState(fields);
+      }),
+    dir: (path, suffix, within) =>
+      answerTo({ read: 'dir', path, suffix, ...(within !== undefined && { within }) }, (kind, fields) => {
+        if (kind === 'error') throw readError(path, fields);
+        return kind === 'none' ? null : fields.map((field) => fileState(decodeFields(field)));
+      }),
+    run: (argv) => answerTo({ read: 'run', argv }, (_, fields) => runResult(argv, fields)),
   };
 }
 
 function readError(path: string, fields: readonly Buffer[]): HostError {
-  const isRight = text(fields[1]) === 'EACCES' || text(fields[1]) === 'EPERM';
+  const isRight = ['1', '13'].includes(text(fields[1])); // EPERM, EACCES
   return new HostError(`can't read ${path}: ${text(fields[0])}`, isRight ? { hint: 'become root with -b' } : {});
 }
 

@@ -36,6 +36,7 @@ export class AgentSession {
   #nextId = 1;
   #stderr = '';
   #end: Error | null = null;
+  #change: Promise<void> | undefined;
 
   private constructor(host: string, process: RemoteProcess, options: SessionOptions) {
     this.host = host;
@@ -106,6 +107,7 @@ export class AgentSession {
 
   /** Starts a program, without a shell. A non-zero exit is a result, not an error. */
   async run(argv: Argv, options: { stdin?: string; timeoutMs?: number } = {}): Promise<RunResult> {
+    await this.#loadChange();
     const timeoutMs = options.timeoutMs ?? this.#commandTimeoutMs;
     const fields = await this.call('run', [timeoutMs / 1000, options.stdin ?? '', ...argv], timeoutMs);
     return runResult(argv, fields);
@@ -113,6 +115,7 @@ export class AgentSession {
 
   /** Writes a value of /proc or /sys. */
   async set(path: string, value: string): Promise<void> {
+    await this.#loadChange();
     await this.call('set', [path, value]);
   }
 
@@ -123,11 +126,18 @@ export class AgentSession {
    * @param mode of a new file; one that exists keeps its own
    */
   async write(path: string, before: FileState | null, text: string | null, mode: number): Promise<void> {
+    await this.#loadChange();
     const state = before === null ? 'none' : 'file';
     const encoding = before?.encoding ?? 'utf8';
     const expected = Buffer.from(before?.text ?? '', encoding);
     if (text === null) await this.call('remove', [path, state, expected]);
     else await this.call('write', [path, mode.toString(8), state, expected, Buffer.from(text, encoding)]);
+  }
+
+  /** The verbs that change something are sent when the first of them is needed. */
+  #loadChange(): Promise<void> {
+    this.#change ??= this.load(agentSource('change.pl'));
+    return this.#change;
   }
 
   /** Adds verbs to the agent. */

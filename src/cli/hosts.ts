@@ -20,11 +20,13 @@ export function addRunCommands(program: Command): void {
       }),
     );
 
-  withPlaybook(withHosts(program.command('plan')))
+  const plan = program
+    .command('plan')
+    .option('--diff', 'show how files would change')
+    .option('--commands', 'show the exact commands');
+  withPlaybook(withHosts(plan))
     .summary('show what apply would change')
     .description('Shows what apply would change, and changes nothing. Exits with 2 where there is something to change.')
-    .option('--diff', 'show how files would change')
-    .option('--commands', 'show the exact commands')
     .addHelpText('after', examples('mcastctl plan inventory.yml --diff --commands'))
     .action(
       action(async (file: string, options: PlanOptions) => {

@@ -51,12 +51,12 @@ export function addLookCommands(program: Command): void {
       }),
     );
 
-  withPlaybook(withInventory(program.command('validate')))
+  const validate = program.command('validate').option('-v, --verbose', 'also list the hosts and tasks', false);
+  withPlaybook(withInventory(validate))
     .summary('check inventory and playbook; contacts no host')
     .description(
       'Checks inventory and playbook as apply does before it contacts a host: every fault with its place. Exits with 3 where there is one.',
     )
-    .option('-v, --verbose', 'also list the hosts and tasks', false)
     .addHelpText('after', examples('mcastctl validate inventory.yml -p site.yml'))
     .action(
       action(async (file: string, options: PlaybookOptions & { verbose: boolean }) => {

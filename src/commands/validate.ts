@@ -16,7 +16,7 @@ export function validateCommand(
 ): ExitCode {
   const { plays, playbookFile } = prepare(inventoryFile, options, io);
   const tasks = plays.flatMap((play) => [...play.tasks.values()].flat());
-  const counts = `${plays.length} plays, ${hostsOf(plays).length} hosts, ${tasks.length} tasks`;
+  const counts = [count(plays.length, 'play'), count(hostsOf(plays).length, 'host'), count(tasks.length, 'task')];
   if (options.verbose) {
     for (const task of tasks) {
       io.out(
@@ -26,6 +26,10 @@ export function validateCommand(
       );
     }
   }
-  io.out(`${inventoryFile} and ${playbookFile} are valid: ${counts}\n`);
+  io.out(`${inventoryFile} and ${playbookFile} are valid: ${counts.join(', ')}\n`);
   return EXIT.ok;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Fault } from '../core/errors.ts';
 import { didYouMean } from '../core/suggest.ts';
 import { kindOf } from './template-helpers.ts';

@@ -50,7 +50,25 @@ export async function openTcp(target: SshTarget): Promise<Transport> {
     });
   });
   ignoreErrors(socket);
+  joinWrites(socket);
   return { stream: socket, trouble: () => '', ended: SETTLED };
+}
+
+/** SSH packets of one moment leave in one segment: each write by itself would cost a system call and a wake-up on the other side. */
+function joinWrites(stream: Duplex): void {
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  let isCorked = false;
+  stream.write = (...args: unknown[]): boolean => {
+    if (!isCorked) {
+      isCorked = true;
+      stream.cork();
+      queueMicrotask(() => {
+        isCorked = false;
+        stream.uncork();
+      });
+    }
+    return write(...args);
+  };
 }
 
 /** The ssh2 client listens too, but not at every moment; an error that nobody hears would end the program. */

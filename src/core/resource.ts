@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** Where a value lives: in force now, or given by the next boot. */
 export type Layer = 'runtime' | 'persistent';
@@ -13,8 +13,11 @@ export type Argv = readonly [string, ...string[]];
 export type Read =
   /** Content and metadata of one file. */
   | { readonly read: 'file'; readonly path: string }
-  /** All regular files (links followed) directly in a directory, with content, whose name ends in `suffix`. */
-  | { readonly read: 'dir'; readonly path: string; readonly suffix: string }
+  /**
+   * All regular files (links followed) directly in a directory, with content, whose name ends in `suffix`. With `within`:
+   * those in its subdirectories whose name ends so, such as the drop-ins of `x.netdev.d`.
+   */
+  | { readonly read: 'dir'; readonly path: string; readonly suffix: string; readonly within?: string }
   /** Output of a command that only looks. */
   | { readonly read: 'run'; readonly argv: Argv };
 
@@ -46,7 +49,7 @@ export interface Observations {
   /** null: there is no such file. Throws HostError where it can't be read. */
   file(path: string): FileState | null;
   /** Sorted by path; null: there is no such directory. Throws HostError where it can't be read. */
-  dir(path: string, suffix: string): readonly FileState[] | null;
+  dir(path: string, suffix: string, within?: string): readonly FileState[] | null;
   run(argv: Argv): RunResult;
 }
 

@@ -1,6 +1,6 @@
 import { HostError } from '../core/errors.ts';
 import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
-import type { Change, FileState, Observations, Resource, Step } from '../core/resource.ts';
+import type { Change, FileState, Observations, Read, Resource, Step } from '../core/resource.ts';
 import type { Facts, HostTask } from '../core/task.ts';
 
 /** Texts that files will have after the tasks before, by path; null: no file. */
@@ -98,9 +98,19 @@ function fileBefore(path: string, resource: Resource, seen: Observations, overla
 function observedFile(path: string, resource: Resource, seen: Observations): FileState | null {
   for (const read of resource.reads) {
     if (read.read === 'file' && read.path === path) return seen.file(path);
-    if (read.read === 'dir' && path.startsWith(`${read.path}/`) && path.endsWith(read.suffix)) {
-      return seen.dir(read.path, read.suffix)?.find((file) => file.path === path) ?? null;
+    if (read.read === 'dir' && covers(read, path)) {
+      return seen.dir(read.path, read.suffix, read.within)?.find((file) => file.path === path) ?? null;
     }
   }
   throw new Error(`${resource.id} edits ${path} without reading it`);
+}
+
+/** Whether a file at `path` would be among what a directory read gives. */
+function covers({ path: folder, suffix, within }: Extract<Read, { read: 'dir' }>, path: string): boolean {
+  if (!path.startsWith(`${folder}/`) || !path.endsWith(suffix)) return false;
+  const between = path
+    .slice(folder.length + 1)
+    .split('/')
+    .slice(0, -1);
+  return within === undefined ? between.length === 0 : between.length === 1 && between[0]?.endsWith(within) === true;
 }

@@ -154,6 +154,20 @@ export function globMatches(pattern: string, path: string): boolean {
   });
 }
 
+const MAX_PARSED = 64;
+const parsed = new Map<string, readonly SysctlEntry[]>();
+
+/** The same files are read for every key and lie on every node: they are parsed once. */
+function parsedOnce(text: string): readonly SysctlEntry[] {
+  let entries = parsed.get(text);
+  if (entries === undefined) {
+    entries = parseSysctlConf(text);
+    if (parsed.size >= MAX_PARSED) parsed.clear();
+    parsed.set(text, entries);
+  }
+  return entries;
+}
+
 /**
  * What systemd-sysctl(8) does to one key when it reads these files, in this order. Each spelling of a key counts once: a later
  * line with another value takes the place of an earlier one and moves to the end, one with the same value changes nothing.
@@ -164,7 +178,7 @@ export function globMatches(pattern: string, path: string): boolean {
 export function bootSetting(files: readonly SysctlFile[], path: string): BootSetting | null {
   const options = new Map<string, BootSetting>();
   for (const file of files) {
-    for (const { path: key, value, line } of parseSysctlConf(file.text)) {
+    for (const { path: key, value, line } of parsedOnce(file.text)) {
       const earlier = options.get(key);
       if (earlier && earlier.value === value) continue;
       options.delete(key);

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type LabNode, type LabSpec, labNodes, labPaths, netnsName } from './layout.ts';
 import { labNamespaces, labProcesses, nodeProcess } from './processes.ts';
 

@@ -28,8 +28,15 @@ export function observe(node: Node, reads: readonly Read[]): Observations {
       const text = node.files[path];
       return text === undefined ? null : state(path, text);
     },
-    dir(path, suffix) {
-      check({ read: 'dir', path, suffix });
+    dir(path, suffix, within) {
+      check({ read: 'dir', path, suffix, ...(within !== undefined && { within }) });
+      if (within !== undefined) {
+        const files = Object.keys(node.files).filter((each) => {
+          const [folder, name, ...more] = each.startsWith(`${path}/`) ? each.slice(path.length + 1).split('/') : [];
+          return folder?.endsWith(within) && name?.endsWith(suffix) && more.length === 0;
+        });
+        return files.toSorted().map((each) => state(each, node.files[each] ?? ''));
+      }
       const inside = Object.keys(node.files).filter((each) => each.slice(0, each.lastIndexOf('/')) === path);
       if (inside.length === 0 && !node.folders?.includes(path)) return null;
       const names = inside.filter((each) => each.endsWith(suffix)).toSorted();

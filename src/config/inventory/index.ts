@@ -26,10 +26,7 @@ export function loadInventory(path: string, options: { readonly extraVars?: read
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
   const findings: Findings = { faults, warnings };
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) {
-    throw new InputError([{ message: `there is no inventory "${path}"`, hint: '"mcastctl init" writes one' }]);
-  }
+  const stats = statOf(path);
   const isFolder = stats.isDirectory();
   const base = isFolder ? path : dirname(path);
   const graph = new Graph();
@@ -47,6 +44,22 @@ export function loadInventory(path: string, options: { readonly extraVars?: read
   inventory.readFiles();
   if (faults.length > 0) throw new InputError(faults);
   return inventory;
+}
+
+function statOf(path: string): Stats {
+  let reason = 'there is no such file';
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined) return stats;
+  } catch (error) {
+    reason = messageOf(error);
+  }
+  throw new InputError([
+    {
+      message: `the inventory "${path}" can't be read: ${reason}`,
+      hint: 'give the path of an Ansible YAML inventory; inventories/example.yml is one to copy',
+    },
+  ]);
 }
 
 function filesIn(folder: string): string[] {

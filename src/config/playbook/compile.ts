@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { InputError } from '../../core/errors.ts';
 import type { ResourceType } from '../../core/resource.ts';
 import { formatSource, type SourceRef } from '../../core/source.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ResourceType } from '../../core/resource.ts';
 import { sourceAt } from '../../core/source.ts';
 import { didYouMean } from '../../core/suggest.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Fault, InputError, messageOf } from '../../core/errors.ts';
 import type { ResourceType } from '../../core/resource.ts';
 import { sourceAt } from '../../core/source.ts';

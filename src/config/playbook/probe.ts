@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ProbeParams } from '../../core/task.ts';
 
 /** Most packets that one probe sends to each target. */

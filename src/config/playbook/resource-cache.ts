@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Resource, ResourceType } from '../../core/resource.ts';
 import { hasTemplate } from '../vars.ts';
 import type { YamlNode } from '../yaml.ts';

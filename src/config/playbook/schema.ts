@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ResourceType } from '../../core/resource.ts';
 import { ProbeSchema } from './probe.ts';
 

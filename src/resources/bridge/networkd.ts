@@ -1,4 +1,4 @@
-import type { Argv, Change, Observations, Read, Step } from '../../core/resource.ts';
+import type { Change, Observations, Read, Step } from '../../core/resource.ts';
 import {
   lastAssignment,
   type NetworkdFile,
@@ -20,13 +20,13 @@ const FOLDERS = [
 /** Name of the drop-in that is written where the .netdev file itself is not the administrator's. */
 const DROP_IN = 'zz-mcastctl.conf';
 
-/** The names of drop-in folders are known only after the .netdev files: one search finds them all. */
-const DROP_INS: Argv = ['grep', '-RsH', '--include=*.conf', '', ...FOLDERS];
+/** Folders of drop-ins are named after their .netdev file. */
+const DROP_INS = { suffix: '.conf', within: '.netdev.d' } as const;
 
 /** What must be read to know which .netdev file makes a bridge. */
 export const NETWORKD_READS: readonly Read[] = [
   ...FOLDERS.map((path): Read => ({ read: 'dir', path, suffix: '.netdev' })),
-  { read: 'run', argv: DROP_INS },
+  ...FOLDERS.map((path): Read => ({ read: 'dir', path, ...DROP_INS })),
 ];
 
 interface Layered {
@@ -80,7 +80,6 @@ export function planNetworkd(
       continue;
     }
     if (isOverridden(target, current?.path)) stuck.add(`${current?.path} overrides every file in ${FOLDERS[0]}`);
-    if (!hasFolder(netdev, target)) stuck.add(missingFolder(netdev, target));
     const text = property.kind === 'flag' ? (value === 0 ? 'no' : 'yes') : String(value);
     edits.set(target, [...(edits.get(target) ?? []), (file) => withAssignment(file, 'Bridge', key, text)]);
   }
@@ -122,20 +121,6 @@ function targetOf(netdev: Netdev, current: string | undefined): string {
   return giver.startsWith(`${FOLDERS[0]}/`) ? giver : `${FOLDERS[0]}/${netdev.name}.d/${DROP_IN}`;
 }
 
-/** Whether the folder of a file is known to exist: a step edits files, it makes no folders. */
-function hasFolder(netdev: Netdev, target: string): boolean {
-  const folder = folderOf(target);
-  return folder === FOLDERS[0] || netdev.dropIns.some(({ path }) => folderOf(path) === folder);
-}
-
-function missingFolder(netdev: Netdev, target: string): string {
-  return `${netdev.main.path} is a generated or packaged file, and no drop-in folder of it was found in ${FOLDERS[0]}: create ${target} with the line "[Bridge]"`;
-}
-
-function folderOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'));
-}
-
 function isOverridden(target: string, current: string | undefined): boolean {
   return current !== undefined && current !== target && current.includes('.netdev.d/') && baseName(current) > DROP_IN;
 }
@@ -148,7 +133,7 @@ function readNetdevs(seen: Observations): Netdev[] {
       if (!mains.has(name)) mains.set(name, { path, file: parseNetworkd(text), isMasked: text === '' });
     }
   }
-  const dropIns = readDropIns(seen.run(DROP_INS).stdout);
+  const dropIns = readDropIns(seen);
   return [...mains].flatMap(([name, main]) =>
     main.isMasked
       ? []
@@ -156,22 +141,16 @@ function readNetdevs(seen: Observations): Netdev[] {
   );
 }
 
-/** The drop-ins that grep printed as `path:line`, by name; of two with one name in one kind of folder the higher counts. */
-function readDropIns(stdout: string): Layered[] {
-  const texts = new Map<string, string[]>();
-  for (const line of stdout.split('\n')) {
-    const [, path, content = ''] = /^(\/[^:\n]*?\.netdev\.d\/[^/:\n]+\.conf):(.*)$/.exec(line) ?? [];
-    if (path !== undefined) texts.set(path, [...(texts.get(path) ?? []), content]);
+/** All drop-ins by name; of two with one name in one kind of folder the higher counts. */
+function readDropIns(seen: Observations): Layered[] {
+  const counted = new Map<string, Layered>();
+  for (const folder of FOLDERS) {
+    for (const { path, text } of seen.dir(folder, DROP_INS.suffix, DROP_INS.within) ?? []) {
+      const key = path.split('/').slice(-2).join('/');
+      if (!counted.has(key)) counted.set(key, { path, file: parseNetworkd(text) });
+    }
   }
-  const rank = (path: string) => FOLDERS.findIndex((folder) => path.startsWith(`${folder}/`));
-  const counted = new Map<string, string>();
-  for (const path of [...texts.keys()].toSorted((a, b) => rank(a) - rank(b))) {
-    const key = path.split('/').slice(-2).join('/');
-    if (!counted.has(key)) counted.set(key, path);
-  }
-  return [...counted.values()]
-    .toSorted((a, b) => (baseName(a) < baseName(b) ? -1 : 1))
-    .map((path) => ({ path, file: parseNetworkd((texts.get(path) ?? []).join('\n')) }));
+  return [...counted.values()].toSorted((a, b) => (baseName(a.path) < baseName(b.path) ? -1 : 1));
 }
 
 function baseName(path: string): string {

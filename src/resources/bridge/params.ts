@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PROPERTIES, toKernel, type Wanted } from './properties.ts';
 
 /** An hour: far above any sensible timer, below every value in the kernel's unit that people copy from sysfs. */

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -95,6 +96,25 @@ describe('agent', () => {
     expect(() => seen.file('/etc/passwd')).toThrow('not read');
   });
 
+  it('reads the drop-ins of subdirectories', async () => {
+    for (const [folder, name] of [
+      ['b.netdev.d', 'z.conf'],
+      ['a.netdev.d', 'y.conf'],
+      ['a.netdev.d', 'no.txt'],
+      ['other', 'x.conf'],
+    ] as const) {
+      mkdirSync(join(dir, folder), { recursive: true });
+      writeFileSync(join(dir, folder, name), name);
+    }
+    const read = { read: 'dir', path: dir, suffix: '.conf', within: '.netdev.d' } as const;
+    const seen = await agent.read([read, { ...read, path: join(dir, 'nowhere') }]);
+    expect(seen.dir(dir, '.conf', '.netdev.d')?.map((file) => file.path.slice(dir.length))).toEqual([
+      '/a.netdev.d/y.conf',
+      '/b.netdev.d/z.conf',
+    ]);
+    expect(seen.dir(join(dir, 'nowhere'), '.conf', '.netdev.d')).toBeNull();
+  });
+
   it('reads /proc/sys, whose files have no size', async () => {
     expect((await readFile('/proc/sys/kernel/ostype'))?.text).toBe('Linux\n');
   });
@@ -108,6 +128,9 @@ describe('agent', () => {
     await agent.write(link, await readFile(link), 'new\n', 0o644);
     expect(readFileSync(path, 'utf8')).toBe('new\n');
     expect(statSync(path).mode & 0o777).toBe(0o640);
+    await agent.write(join(dir, 'made.d/first.conf'), null, 'x', 0o644);
+    expect(readFileSync(join(dir, 'made.d/first.conf'), 'utf8')).toBe('x');
+    rmSync(join(dir, 'made.d'), { recursive: true });
     await agent.write(join(dir, 'made'), null, 'x', 0o600);
     expect(statSync(join(dir, 'made')).mode & 0o777).toBe(0o600);
     expect(readdirSync(dir).sort()).toEqual(['conf', 'link', 'made']);

@@ -265,8 +265,8 @@ describe('parameters', () => {
   });
 });
 
-test('the resource reads with one process for the running layer and one search for drop-ins', () => {
+test('the resource reads with one process', () => {
   const one = resource({ name: 'vmbr0', multicast_querier: true });
   expect(one.id).toBe('bridge[vmbr0]');
-  expect(one.reads.filter(({ read }) => read === 'run')).toHaveLength(2);
+  expect(one.reads.filter(({ read }) => read === 'run')).toHaveLength(1);
 });

@@ -1,0 +1,94 @@
+# The part of the agent that changes a node, sent when something is to be changed: reading does without its modules.
+package Agent;
+use strict;
+use Fcntl ();
+our %VERB;
+
+$VERB{run} = sub {
+  my ($id, $seconds, $input, @argv) = @_;
+  run_child(\@argv, $input, $seconds, sub { answer($id, 'ok', @_) });
+};
+
+# set: a value of /proc or /sys, in one write, as the kernel wants it.
+$VERB{set} = sub {
+  my ($id, $path, $value) = @_;
+  sysopen my $fh, $path, Fcntl::O_WRONLY() | Fcntl::O_TRUNC() or return fail($id, "$path: $!", $! + 0);
+  defined syswrite $fh, $value or return fail($id, "$path: $!", $! + 0);
+  close $fh or return fail($id, "$path: $!", $! + 0);
+  answer($id, 'ok');
+};
+
+sub sync_handle { require IO::Handle; IO::Handle::sync($_[0]) }
+
+sub sync_dir { my $path = shift; if (open my $fh, '<', $path) { sync_handle($fh) } }
+
+# Where a path leads: a link is followed, so that what is replaced is the file and not the link.
+sub resolve {
+  my $path = shift;
+  for (1 .. 20) {
+    my $target = readlink $path;
+    return $path if !defined $target;
+    (my $dir = $path) =~ s{[^/]*$}{};
+    $path = $target =~ m{^/} ? $target : "$dir$target";
+  }
+  $path;
+}
+
+# as_expected: whether a file still is what the plan was made for ("none", or "file" and its bytes).
+sub as_expected {
+  my ($path, $state, $text) = @_;
+  my ($kind, undef, $now) = read_file($path);
+  $kind eq $state && ($kind ne 'file' || $now eq $text);
+}
+
+# write: path, mode of a new file (octal), the state expected, the bytes expected, the new bytes.
+# Old or new at any instant: a file beside it, synced, renamed over it.
+$VERB{write} = sub {
+  my ($id, $path, $mode, $state, $expected, $text) = @_;
+  as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
+  my $real = resolve($path);
+  my ($dir, $name) = $real =~ m{^(.*/)([^/]+)$} or return fail($id, "$path: not an absolute path");
+  # A drop-in may be the first of its folder.
+  if (!-d $dir) { mkdir $dir, 0755 or return fail($id, "$dir: $!", $! + 0) }
+  return fail($id, "$path: leads to $real, which is no regular file") if -e $real && !-f _;
+  my $temporary = "$dir.$name.mcastctl-tmp";
+  unlink $temporary;
+  sysopen my $fh, $temporary, Fcntl::O_WRONLY() | Fcntl::O_CREAT() | Fcntl::O_EXCL(), 0600
+    or return fail($id, "$temporary: $!", $! + 0);
+  my $give_up = sub { my $why = "$real: $!"; my $errno = $! + 0; close $fh; unlink $temporary; fail($id, $why, $errno) };
+  my $at = 0;
+  while ($at < length $text) {
+    my $n = syswrite $fh, $text, length($text) - $at, $at;
+    return $give_up->() if !defined $n;
+    $at += $n;
+  }
+  my $finish = sub {
+    utime undef, undef, $temporary;
+    sync_handle($fh) or return $give_up->();
+    close $fh or return $give_up->();
+    rename $temporary, $real or return $give_up->();
+    sync_dir($dir);
+    answer($id, 'ok');
+  };
+  if ($state eq 'none') { chmod oct $mode, $temporary or return $give_up->(); return $finish->() }
+  # cp carries owner, mode, ACLs and the SELinux label over.
+  run_child(['cp', '--attributes-only', '--preserve=all', '--', $real, $temporary], '', 10, sub {
+    if ($_[0] ne '0') {
+      my @stat = stat $real or return $give_up->();
+      chown $stat[4], $stat[5], $temporary or return $give_up->();
+      chmod $stat[2] & 07777, $temporary or return $give_up->();
+    }
+    $finish->();
+  });
+};
+
+$VERB{remove} = sub {
+  my ($id, $path, $state, $expected) = @_;
+  as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
+  if ($state ne 'none') {
+    unlink $path or return fail($id, "$path: $!", $! + 0);
+    (my $dir = $path) =~ s{[^/]*$}{};
+    sync_dir($dir);
+  }
+  answer($id, 'ok');
+};
