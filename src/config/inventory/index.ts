@@ -1,6 +1,6 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Fault, InputError } from '../../core/errors.ts';
+import { type Fault, InputError, messageOf } from '../../core/errors.ts';
 import { readExtraVars } from './extra-vars.ts';
 import { Graph, GraphError } from './graph.ts';
 import { LoadedInventory } from './inventory.ts';
@@ -47,19 +47,14 @@ export function loadInventory(path: string, options: { readonly extraVars?: read
 }
 
 function statOf(path: string): Stats {
-  let reason = 'there is no such file';
+  const hint = 'give the path of an Ansible YAML inventory; inventories/example.yml is one to copy';
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats !== undefined) return stats;
   } catch (error) {
-    reason = messageOf(error);
+    throw new InputError([{ message: `the inventory "${path}" can't be read: ${messageOf(error)}`, hint }]);
   }
-  throw new InputError([
-    {
-      message: `the inventory "${path}" can't be read: ${reason}`,
-      hint: 'give the path of an Ansible YAML inventory; inventories/example.yml is one to copy',
-    },
-  ]);
+  throw new InputError([{ message: `there is no inventory "${path}"`, hint }]);
 }
 
 function filesIn(folder: string): string[] {
