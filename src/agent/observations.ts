@@ -3,7 +3,7 @@ import { HostError } from '../core/errors.ts';
 import type { Argv, FileState, Observations, Read, RunResult } from '../core/resource.ts';
 import { decodeFields, encodeFields } from './wire.ts';
 
-/** Seconds that a command of a read may take on a node. */
+/** Seconds that a command of a read may take on a node at most. */
 const READ_TIMEOUT_S = 10;
 
 /** One name for equal reads, so that a question that many resources ask is put once. */
@@ -17,9 +17,12 @@ export function uniqueReads(reads: readonly Read[]): Read[] {
   return [...new Map(reads.map((read) => [readKey(read), read])).values()];
 }
 
-/** A read as the agent wants it. */
-export function encodeRead(read: Read): Buffer {
-  if (read.read === 'run') return encodeFields(['run', READ_TIMEOUT_S, ...read.argv]);
+/**
+ * A read as the agent wants it.
+ * @param seconds that all reads of a message may take together
+ */
+export function encodeRead(read: Read, seconds: number): Buffer {
+  if (read.read === 'run') return encodeFields(['run', Math.min(READ_TIMEOUT_S, seconds), ...read.argv]);
   if (read.read === 'file') return encodeFields(['file', read.path]);
   return encodeFields(['dir', read.path, read.suffix, ...(read.within === undefined ? [] : [read.within])]);
 }

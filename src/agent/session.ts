@@ -13,6 +13,8 @@ const BOOTSTRAP =
 /** Milliseconds beyond its own time limit after which a silent agent counts as lost. */
 const GRACE_MS = 5_000;
 
+const CLOSED = new HostError('the session is closed');
+
 export interface SessionOptions {
   /** Milliseconds that a step on a node may take. Default 60,000. */
   readonly commandTimeoutMs?: number;
@@ -75,11 +77,11 @@ export class AgentSession {
     return this.#hello;
   }
 
-  /** Puts all questions in one message. Equal ones are asked once. */
+  /** Puts all questions in one message, which counts as one step. Equal ones are asked once. */
   async read(reads: readonly Read[]): Promise<Observations> {
     const asked = uniqueReads(reads);
-    const runs = asked.filter((read) => read.read === 'run').length;
-    const answers = await this.call('read', asked.map(encodeRead), this.#commandTimeoutMs + runs * 10_000);
+    const encoded = asked.map((read) => encodeRead(read, this.#commandTimeoutMs / 1000));
+    const answers = await this.call('read', encoded);
     return observationsOf(asked, answers);
   }
 
@@ -160,7 +162,7 @@ export class AgentSession {
 
   /** Ends the agent: it leaves when its standard input ends. */
   close(): void {
-    this.#end ??= new HostError('the session is closed');
+    this.#end ??= CLOSED;
     for (const pending of this.#pending.values()) clearTimeout(pending.timer);
     this.#pending.clear();
     this.#process.stdin.end();
