@@ -14,7 +14,7 @@ import type { Play, Playbook, PlayTask } from './model.ts';
 import { ProbeSchema, toProbeParams } from './probe.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { cutBatches } from './serial.ts';
-import { isSelected, type TagFilter } from './tags.ts';
+import { isSelected, type TagFilter, unknownTags } from './tags.ts';
 
 /** What a playbook needs of an inventory. */
 export interface HostVars {
@@ -77,6 +77,11 @@ function compileInto(
   faults: FaultList,
 ): readonly CompiledPlay[] {
   const compiler: Compiler = { inventory, options, faults, resources: new ResourceCache() };
+  const known = new Set(playbook.plays.flatMap((play) => play.tasks.flatMap((task) => [...task.tags])));
+  for (const tag of unknownTags(options, known)) {
+    // A check that compares nothing would find no drift.
+    faults.add({ message: `--tags: no task has the tag "${tag}"`, hint: didYouMean(tag, [...known]) });
+  }
   return playbook.plays.map((play) => compilePlay(play, compiler));
 }
 

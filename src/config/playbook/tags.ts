@@ -28,6 +28,13 @@ function isSkipped(own: ReadonlySet<string>, skipped: readonly string[]): boolea
   return own.size > 0 ? skipped.includes('tagged') : skipped.includes('untagged');
 }
 
+const WORDS: ReadonlySet<string> = new Set(['all', 'tagged', 'untagged', 'always', 'never']);
+
+/** The tags that `--tags` asks for and no task has, apart from the words with a meaning of their own. */
+export function unknownTags(filter: TagFilter, known: ReadonlySet<string>): readonly string[] {
+  return (filter.tags ?? []).filter((tag) => !known.has(tag) && !WORDS.has(tag));
+}
+
 /** The tags in what a playbook gives as `tags`: text with commas, or a list. */
 export function tagList(tags: string | readonly string[] | null | undefined): readonly string[] {
   const listed = typeof tags === 'string' ? [tags] : (tags ?? []);

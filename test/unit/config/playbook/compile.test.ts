@@ -270,6 +270,12 @@ describe('tags', () => {
     expect(namesOf(source, { tags: ['b'] })).toBe('bridge[x]');
     expect(faultsOf(() => compile(source))).toContain('unknown variable "missing"');
   });
+
+  it('that no task has are a fault, not a run that does nothing', () => {
+    const said = faultsOf(() => compile(text, { tags: ['a', 'debgu'] }));
+    expect(said).toContain('no task has the tag "debgu"');
+    expect(said).toContain('did you mean "debug"?');
+  });
 });
 
 describe('any text', () => {
