@@ -160,6 +160,11 @@ export class AgentSession {
     return answer;
   }
 
+  /** Why the connection is gone, where it broke by itself; null while it is up, and after `close`. */
+  get lost(): UnreachableError | null {
+    return this.#end instanceof UnreachableError ? this.#end : null;
+  }
+
   /** Ends the agent: it leaves when its standard input ends. */
   close(): void {
     this.#end ??= CLOSED;

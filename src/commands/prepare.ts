@@ -101,8 +101,13 @@ export async function connector(
     const target = collect(faults, () => resolveTarget(host, vars, { ...connection, render }));
     if (target) targets.set(host, target);
   }
-  if (faults.length > 0) throw new InputError(faults);
+  if (faults.length > 0) throw new InputError(distinct(faults));
   return (host) => openSession(host, targets, connection, options);
+}
+
+/** A fault in a file that all hosts share, such as ssh_config, is told once. */
+function distinct(faults: readonly Fault[]): Fault[] {
+  return [...new Map(faults.map((fault) => [formatFault(fault), fault])).values()];
 }
 
 async function openSession(
