@@ -55,7 +55,16 @@ export function prepare(inventoryFile: string, options: PlaybookOptions, io: Pic
     ...(options.tags === undefined ? {} : { tags: options.tags }),
     ...(options.skipTags === undefined ? {} : { skipTags: options.skipTags }),
   };
-  return { inventory, playbookFile, plays: compilePlaybookFile(playbookFile, inventory, compile) };
+  const plays = compilePlaybookFile(playbookFile, inventory, compile);
+  // A check of nothing would be silent and look like good news.
+  if (plays.every((play) => play.hosts.length === 0)) throw new InputError([noHosts(playbookFile, options.limit)]);
+  return { inventory, playbookFile, plays };
+}
+
+function noHosts(playbookFile: string, limit: string | undefined): Fault {
+  const message = `no host is left to work on: the plays of ${playbookFile} match none`;
+  if (limit === undefined) return { message, hint: 'the groups that they name are empty in this inventory' };
+  return { message: `${message} within --limit "${limit}"`, hint: '"mcastctl inventory" shows the hosts' };
 }
 
 function collect<T>(faults: Fault[], work: () => T): T | null {

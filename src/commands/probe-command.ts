@@ -37,6 +37,7 @@ export async function probeCommand(
   const params = checkParams(options);
   const inventory = readInventory(file, options, io);
   const hosts = inventory.select('all', options.limit === undefined ? {} : { limit: options.limit });
+  if (hosts.length === 0) throw new InputError([{ message: `--limit "${options.limit}" matches no host` }]);
   const interfaces = new Map<string, string>();
   if (options.interface !== undefined) {
     for (const host of hosts) interfaces.set(host, String(renderValue(options.interface, inventory.vars(host))));

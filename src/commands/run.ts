@@ -4,7 +4,7 @@ import type { HostReport, Report } from '../core/report.ts';
 import { applyPlays } from '../engine/apply.ts';
 import { checkHosts, type HostOutcome } from '../engine/check.ts';
 import { hostsOf, type RunContext } from '../engine/fleet.ts';
-import { exitCodeOf, worst } from '../engine/outcome.ts';
+import { exitCodeOf, runStatus } from '../engine/outcome.ts';
 import { openProbe } from '../probe/session.ts';
 import type { Io } from '../ui/io.ts';
 import { planDetails } from '../ui/plan-details.ts';
@@ -42,7 +42,7 @@ async function start(
     context: { plays, open, forks: options.forks, emit: progress.emit, signal },
     stopProgress: progress.stop,
     finish(command, hosts, probe) {
-      const status = worst([...hosts.values()].map((host) => host.status));
+      const status = runStatus([...hosts.values()]);
       return {
         version: 1,
         command,
