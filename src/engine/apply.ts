@@ -67,7 +67,9 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
 }
 
 function finalReport(state: HostState, context: ApplyContext): HostReport {
-  if (state.stop instanceof Error) return hostFailure(state.stop, state.reports);
+  const { lost } = state.session;
+  if (state.stop instanceof Error || lost)
+    return hostFailure(state.stop instanceof Error ? state.stop : lost, state.reports);
   const isFinished = state.reports.length >= tasksOf(context.plays, state.host).flatMap(resourcesOf).length;
   const error = typeof state.stop === 'string' && !isFinished ? state.stop : null;
   const status = hostStatus(state.reports);
@@ -82,7 +84,10 @@ async function applyPlay(
 ): Promise<ProbeReport | null> {
   const members = play.hosts.flatMap((host) => states.get(host) ?? []).filter((state) => state.stop === null);
   const sessions = new Map(members.map((state) => [state.host, state.session]));
-  const isAlive = (host: string) => !(states.get(host)?.stop instanceof UnreachableError);
+  const isAlive = (host: string) => {
+    const state = states.get(host);
+    return !(state?.stop instanceof UnreachableError || state?.session.lost);
+  };
   const open = members.length < 2 ? null : () => context.openProber(play, sessions);
   const prover = createProver(play, open, isAlive, context.emit);
   try {

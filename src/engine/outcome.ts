@@ -34,6 +34,11 @@ export function hostStatus(tasks: readonly TaskReport[]): RunStatus {
   return worst(tasks.map((task) => asRun[task.status]));
 }
 
+/** The status of a run. A host that was lost while it was changed is unreachable, but its task failed. */
+export function runStatus(hosts: readonly HostReport[]): RunStatus {
+  return worst(hosts.flatMap((host) => [host.status, hostStatus(host.tasks)]));
+}
+
 /** Message and hint of an error on one line. */
 export function errorText(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

@@ -10,7 +10,7 @@ import type { CompiledPlay } from '../../../src/core/task.ts';
 import { applyPlays } from '../../../src/engine/apply.ts';
 import { checkHosts } from '../../../src/engine/check.ts';
 import type { OpenedSession } from '../../../src/engine/fleet.ts';
-import { exitCodeOf, worst } from '../../../src/engine/outcome.ts';
+import { exitCodeOf, runStatus, worst } from '../../../src/engine/outcome.ts';
 import { localLink } from '../../support/local-link.ts';
 import { probeReport, type Toy, toyPlay, toyResource, toyTask } from '../../support/toy.ts';
 
@@ -81,7 +81,7 @@ async function apply(
     hosts,
     probe: result.probe,
     probes,
-    exitCode: exitCodeOf(worst(Object.values(hosts).map((host) => host.status))),
+    exitCode: exitCodeOf(runStatus(Object.values(hosts))),
   };
 }
 
@@ -226,7 +226,7 @@ describe('apply', () => {
       tasks: [{ status: 'failed', error: expect.stringContaining('"check" tells') }],
     });
     expect(hosts.b?.status).toBe('changed');
-    expect(exitCode).toBe(4);
+    expect(exitCode).toBe(1);
   });
 
   it('goes on with the others where a host is down', async () => {
