@@ -72,10 +72,13 @@ function competitors(inventory) {
     ...['-o', `UserKnownHostsFile=${dir}/known_hosts`, '-o', 'IdentitiesOnly=yes', ...more, 'root@{}', 'true'],
   ];
   const input = addresses.join('');
+  // As ssh, from the namespace that the nodes are in: the lab's ProxyCommand would cost only one of the two.
+  const direct = `ansible_ssh_common_args='-F none -o UserKnownHostsFile=${dir}/known_hosts'`;
+  const program = [process.execPath, 'dist/cli.js', 'check', inventory];
   return {
     check: {
       title: '`mcastctl check` of the shipped playbook',
-      argv: [process.execPath, 'dist/cli.js', 'check', inventory],
+      argv: ['ip', 'netns', 'exec', `mcastctl-${name}-ctl`, ...program, '-e', direct],
     },
     peers: [
       { title: 'OpenSSH, `xargs -P 50 ssh HOST true`', argv: ssh([]), input, aim: 0.6 },

@@ -10,5 +10,12 @@ export function packageFile(path: string): string {
 
 /** Text of one of the Perl programs that are sent to nodes. */
 export function agentSource(name: 'agent.pl' | 'change.pl' | 'probe.pl'): string {
-  return readFileSync(new URL(`./agent/${name}`, import.meta.url), 'utf8');
+  const known = sources.get(name);
+  if (known !== undefined) return known;
+  const text = readFileSync(new URL(`./agent/${name}`, import.meta.url), 'utf8');
+  sources.set(name, text);
+  return text;
 }
+
+/** Every host is sent the same. */
+const sources = new Map<string, string>();

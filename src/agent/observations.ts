@@ -8,8 +8,10 @@ const READ_TIMEOUT_S = 10;
 
 /** One name for equal reads, so that a question that many resources ask is put once. */
 export function readKey(read: Read): string {
-  if (read.read === 'run') return JSON.stringify(['run', ...read.argv]);
-  return JSON.stringify(read.read === 'dir' ? ['dir', read.path, read.suffix, read.within] : ['file', read.path]);
+  // NUL is in no path and no argument.
+  if (read.read === 'run') return ['run', ...read.argv].join('\0');
+  if (read.read === 'file') return `file\0${read.path}`;
+  return ['dir', read.path, read.suffix, ...(read.within === undefined ? [] : [read.within])].join('\0');
 }
 
 /** The reads without repetitions, in order. */

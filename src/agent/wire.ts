@@ -5,15 +5,18 @@ export type Field = string | number | Buffer;
 
 /** Netstrings, one a field: `LENGTH:BYTES,`. */
 export function encodeFields(fields: readonly Field[]): Buffer {
-  const parts: Buffer[] = [];
-  for (const field of fields) {
-    const bytes = Buffer.isBuffer(field) ? field : Buffer.from(String(field), 'utf8');
-    parts.push(Buffer.from(`${bytes.length}:`), bytes, COMMA);
-  }
-  return Buffer.concat(parts);
+  const parts = fields.map((field) => (Buffer.isBuffer(field) ? field : Buffer.from(String(field), 'utf8')));
+  const heads = parts.map((bytes) => `${bytes.length}:`);
+  const size = parts.reduce((sum, bytes, index) => sum + (heads[index]?.length ?? 0) + bytes.length + 1, 0);
+  const out = Buffer.allocUnsafe(size);
+  let at = 0;
+  parts.forEach((bytes, index) => {
+    at += out.write(heads[index] ?? '', at, 'latin1');
+    at += bytes.copy(out, at);
+    out[at++] = 0x2c;
+  });
+  return out;
 }
-
-const COMMA = Buffer.from(',');
 
 /** The fields of a payload. Throws RangeError where it is no sequence of netstrings. */
 export function decodeFields(payload: Buffer): Buffer[] {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Io, processIo } from '../ui/io.ts';
 
@@ -19,6 +20,9 @@ export const invocation: Invocation = {
   exitCode: 0,
   interrupt: new AbortController(),
 };
+
+// Every host listens for the interrupt: ten are no leak.
+setMaxListeners(0, invocation.interrupt.signal);
 
 /** The process's streams, as `--no-color` and the environment want them. */
 export function io(): Io {
