@@ -64,9 +64,20 @@ export function createProver(
     return queued;
   }
 
+  let isNoted = false;
+  function noteAlone(): void {
+    if (isNoted) return;
+    isNoted = true;
+    const text = `play "${play.name}": one host alone has nobody to send to: its changes are read back, but not proved with packets`;
+    emit({ type: 'note', text });
+  }
+
   return {
     async baseline() {
-      if (!open) return;
+      if (!open) {
+        noteAlone();
+        return;
+      }
       before ??= probe('baseline');
       await before;
     },

@@ -47,6 +47,7 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
   const titles = new Map<string, string>(hosts.map((host) => [host, host]));
   const listeners = new Map<string, (title: string, isDone: boolean) => void>();
   const done = new Map<string, boolean>();
+  const notes: string[] = [];
   let isStopped = false;
   let view: Promise<unknown> = Promise.resolve();
   let finishAll: () => void = () => {};
@@ -92,6 +93,7 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
     emit(event) {
       if (event.type === 'host') set(event.host, PHASES[event.phase]);
       if (event.type === 'task') set(event.host, `${event.name}: ${PHASES[event.phase]}`);
+      if (event.type === 'note') notes.push(event.text);
       if (event.type === 'host-done') set(event.host, event.report.status, true);
     },
     async stop() {
@@ -99,6 +101,7 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
       clearTimeout(timer);
       finishAll();
       await view;
+      for (const note of notes) io.err(`${note}\n`);
     },
   };
 }

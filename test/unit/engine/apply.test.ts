@@ -144,6 +144,15 @@ describe('apply', () => {
     expect([probes, hosts.a?.status, now('a')]).toEqual([0, 'changed', ['new', 'new']]);
   });
 
+  it('says that a host alone is not proved with packets', async () => {
+    const { hosts, probes } = await apply([
+      toyPlay({ a: [toyTask('a', 'one', [toy('a')]), toyTask('a', 'two', [toy('a', 'y')])] }),
+    ]);
+    expect([probes, hosts.a?.status]).toEqual([0, 'changed']);
+    const notes = events.filter((event) => event.type === 'note');
+    expect(notes).toMatchObject([{ text: expect.stringContaining('not proved with packets') }]);
+  });
+
   it('tries nothing where the persistent layer is blocked', async () => {
     const plays = [
       toyPlay({ a: [toyTask('a', 'one', [toy('a', 'x', { blocked: 'zz.conf:3 overrides it' })])], b: [] }),
