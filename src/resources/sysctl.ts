@@ -44,6 +44,11 @@ export function keyFault(key: string): { readonly message: string; readonly hint
     return { message: `sysctl key ${said} is not a key`, hint: 'write the key alone, such as net.core.rmem_max' };
   if (/[\s\p{Cc}]/u.test(key))
     return { message: `sysctl key ${said} contains white space or a control character`, hint: 'write the key alone' };
+  if (key.includes('{{'))
+    return {
+      message: `sysctl key ${said} holds a template`,
+      hint: 'only values may hold templates: write out each key',
+    };
   if (isGlob(key)) return { message: `sysctl key ${said} is a pattern`, hint: 'name each key, or use "loop"' };
   if (parts.includes('')) {
     const hint = key.startsWith('/') ? `write ${sysctlKey(key.replace(/^\/+(proc\/sys\/+)?/, ''))}` : 'see sysctl.d(5)';

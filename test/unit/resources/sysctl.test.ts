@@ -226,6 +226,7 @@ describe('schema', () => {
     ['/proc/sys/net/core/rmem_max', 'has an empty part: write net.core.rmem_max'],
     ['net.core.rmem_max.', 'has an empty part'],
     ['net.ipv4.conf.*.rp_filter', 'is a pattern: name each key'],
+    ['net.ipv4.conf.{{device}}.rp_filter', 'holds a template: only values may hold templates'],
     ['-net.core.rmem_max', 'begins with "-"'],
     ['net.core.rmem max', 'contains white space'],
     ['net.core\n.x', 'contains white space'],
