@@ -16,7 +16,7 @@ export function sshLink(target: SshTarget, login: Login): Link {
     });
   };
   const startPlain = async (argv: readonly [string, ...string[]]): Promise<RemoteProcess> =>
-    channelProcess(await openChannel(login, quoteArgv(argv), lost), login, lost);
+    startProgram(login, quoteArgv(argv), lost);
   const isSameUser = become === undefined || become.user === target.user;
   return {
     host,
@@ -26,7 +26,7 @@ export function sshLink(target: SshTarget, login: Login): Link {
   };
 }
 
-function openChannel(login: Login, command: string, lost: () => UnreachableError): Promise<ClientChannel> {
+function startProgram(login: Login, command: string, lost: () => UnreachableError): Promise<RemoteProcess> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       const failure = lost();
@@ -38,7 +38,10 @@ function openChannel(login: Login, command: string, lost: () => UnreachableError
       );
     };
     try {
-      login.client.exec(command, (error, channel) => (error ? fail(error) : resolve(channel)));
+      // Listened to at once: the end of a program that fails at its start arrives together with its beginning.
+      login.client.exec(command, (error, channel) =>
+        error ? fail(error) : resolve(channelProcess(channel, login, lost)),
+      );
     } catch (error) {
       fail(error);
     }
