@@ -42,7 +42,7 @@ export function keyFault(key: string): { readonly message: string; readonly hint
     };
   if (/^[#;]|=/.test(key))
     return { message: `sysctl key ${said} is not a key`, hint: 'write the key alone, such as net.core.rmem_max' };
-  if (/[\s\p{Cc}]/u.test(key))
+  if (/[\s\p{Cc}\p{Cs}]/u.test(key))
     return { message: `sysctl key ${said} contains white space or a control character`, hint: 'write the key alone' };
   if (key.includes('{{'))
     return {
@@ -73,7 +73,7 @@ const Value = z
     error: ({ input }) =>
       `sysctl value ${String(input)} is no whole number between -(2^53-1) and 2^53-1: write it as text, in quotes`,
   })
-  .refine((value) => typeof value === 'number' || !/(?!\t)\p{Cc}/u.test(value), {
+  .refine((value) => typeof value === 'number' || !/(?!\t)[\p{Cc}\p{Cs}]/u.test(value), {
     error: 'a sysctl value is one line without control characters',
   })
   .describe('Whole number, or text for settings of several numbers or of none; a boolean setting takes 0 or 1');

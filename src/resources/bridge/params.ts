@@ -102,7 +102,7 @@ export function wantedOf(params: BridgeParams): readonly Wanted[] {
 
 function isDeviceName(name: string): boolean {
   const bytes = new TextEncoder().encode(name).length;
-  return bytes >= 1 && bytes <= 15 && name !== '.' && name !== '..' && !/[\s/:\u0000-\u001f\u007f]/u.test(name);
+  return bytes >= 1 && bytes <= 15 && name !== '.' && name !== '..' && !/[\s/:\u0000-\u001f\u007f\p{Cs}]/u.test(name);
 }
 
 /** Rules between parameters. Sources: RFC 3376, 8.3 and 8.4; RFC 2236, 2.2. */
