@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command } from 'commander';
 import { reportFailure } from './cli/failure.ts';
 import { addRunCommands } from './cli/hosts.ts';
@@ -47,11 +46,15 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  invocation.exitCode = reportFailure(error, program);
+async function main(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    invocation.exitCode = reportFailure(error, program);
+  }
+  process.exitCode = invocation.exitCode;
+  // After an interrupt a login that nobody waits for any more may still be under way.
+  if (invocation.interrupt.signal.aborted) process.stdout.write('', () => process.exit());
 }
-process.exitCode = invocation.exitCode;
-// After an interrupt a login that nobody waits for any more may still be under way.
-if (invocation.interrupt.signal.aborted) process.stdout.write('', () => process.exit());
+
+void main();
