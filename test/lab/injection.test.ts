@@ -1,0 +1,372 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { renderValue } from '../../src/config/vars.ts';
+import { resolveTarget } from '../../src/connection/index.ts';
+import { InputError } from '../../src/core/errors.ts';
+import type { HostReport, Report } from '../../src/core/report.ts';
+import { normaliseSysctlValue } from '../../src/formats/sysctl-conf.ts';
+import { netnsName } from '../../src/lab/layout.ts';
+import { resourceTypes } from '../../src/resources/index.ts';
+import { type CliResult, mcastctl } from '../support/cli.ts';
+import { asYaml, CURATED, DEVICE_NAMES, hostileName, hostileText, placesOf, SENTINEL } from '../support/hostile.ts';
+import { IFUPDOWN2_LAYER, startLab } from '../support/lab.ts';
+
+// "No value from an inventory, playbook or node is ever interpreted by a shell": hostile strings in every place that takes a
+// text. Each is either refused before a host is contacted, or arrives as it is, or fails with a sentence. None is executed.
+
+const NODES = ['pve1', 'pve2', 'pve3'] as const;
+const seed = Date.now() % 2 ** 31;
+const texts = [...new Set([...CURATED, ...fc.sample(hostileText, { numRuns: 1_300, seed })])];
+const names = [...new Set([...DEVICE_NAMES, ...fc.sample(hostileName, { numRuns: 150, seed })])];
+/** Settings of a lab's node that take any text: copies of what the kernel has once for all. */
+const KEYS = ['rmem_max', 'rmem_default', 'wmem_max', 'wmem_default'].map((name) => `net.core.${name}`);
+
+let lab: Awaited<ReturnType<typeof startLab>>;
+/** Where the command line is started. */
+let dir: string;
+/** The variables that lead to a node of the lab. */
+let connectionVars: Record<string, unknown>;
+
+beforeAll(async () => {
+  lab = await startLab({ nodes: 3, switch: 'flood', layers: [IFUPDOWN2_LAYER] });
+  connectionVars = parse(readFileSync(lab.inventory, 'utf8')).all.children.cluster.vars;
+  dir = mkdtempSync(join(tmpdir(), 'mcastctl-injection-'));
+});
+afterAll(async () => {
+  await lab?.down();
+  if (dir) rmSync(dir, { recursive: true });
+});
+
+async function onNode(node: string, ...argv: [string, ...string[]]): Promise<string> {
+  const { code, stdout, stderr } = await lab.exec(node, argv);
+  expect({ argv, code, stderr }).toEqual({ argv, code: 0, stderr: '' });
+  return stdout;
+}
+
+/** Folders in which a command that was executed would have left its file. */
+const PLACES = ['/', '/root', '/tmp', '/run', '/etc', '/etc/network', '/etc/sysctl.d', '/var/tmp', '/dev/shm'];
+
+/** The files that executed strings have left, on all nodes and on this machine. */
+async function sentinels(): Promise<string[]> {
+  const find = ['find', ...PLACES, '-maxdepth', '1', '-name', `${SENTINEL}*`] as const;
+  const there = await Promise.all(
+    NODES.map(async (node) =>
+      (await onNode(node, ...find))
+        .split('\n')
+        .filter(Boolean)
+        .map((path) => `${node}:${path}`),
+    ),
+  );
+  const here = [dir, process.cwd(), lab.dir, ...PLACES].flatMap((folder) =>
+    (existsSync(folder) ? readdirSync(folder) : []).flatMap((name) =>
+      name.startsWith(SENTINEL) ? [join(folder, name)] : [],
+    ),
+  );
+  return [...there.flat(), ...here];
+}
+
+function write(name: string, value: unknown): string {
+  const path = join(dir, name);
+  writeFileSync(path, asYaml(value));
+  return path;
+}
+
+function run(...args: string[]): Promise<CliResult> {
+  return mcastctl([...args, '--format', 'json'], { cwd: dir });
+}
+
+function reportOf({ stdout, stderr }: CliResult): Report {
+  expect(stderr).not.toContain('internal error');
+  const report: Report = JSON.parse(stdout);
+  for (const host of Object.values(report.hosts)) {
+    const errors = [host.error, ...host.tasks.map((task) => task.error)].filter((error) => error !== null);
+    expect(errors.filter((error) => error.includes('internal error'))).toEqual([]);
+  }
+  return report;
+}
+
+function tasksOf(report: Report, host: string): HostReport['tasks'] {
+  expect(report.hosts[host]?.error ?? null).toBeNull();
+  return report.hosts[host]?.tasks ?? [];
+}
+
+/** Whether work throws nothing; InputError is a refusal, all else a bug. */
+function isAccepted(work: () => unknown): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (error instanceof InputError) return false;
+    throw error;
+  }
+}
+
+function inventory(name: string, hosts: Record<string, unknown>, vars: Record<string, unknown> = {}): string {
+  return write(name, { all: { hosts, vars: { ...connectionVars, ...vars } } });
+}
+
+const address = (index: number) => `198.18.0.${11 + (index % NODES.length)}`;
+
+describe(`hostile strings, seed ${seed}`, { timeout: 110_000 }, () => {
+  /** Strings that were tried, and how often one reached a node. */
+  const tried = new Set<string>();
+  let arrived = 0;
+
+  it('in every parameter of every resource', async () => {
+    const tasks: { name: string; ignore_errors: true; [type: string]: unknown }[] = [];
+    for (const type of resourceTypes.values()) {
+      const base = Object.values(parse(type.example)[0]).find((value) => typeof value === 'object');
+      const places = placesOf(type.schema);
+      expect(places.filter(({ isText }) => isText).length).toBeGreaterThan(0);
+      for (const place of places) {
+        const label = `${type.type}: ${place.label}`;
+        for (const text of [...texts, ...names]) {
+          const params = place.put(base, text);
+          const { success } = type.schema.safeParse(params);
+          if (!place.isText) expect([label, text, success]).toEqual([label, text, false]);
+          tried.add(text);
+          const isLiteral = !/\{[{%]/.test(text);
+          if (success && isLiteral) tasks.push({ name: text, ignore_errors: true, [type.type]: params });
+        }
+      }
+    }
+    expect(tasks.length).toBeGreaterThan(800);
+    const file = write('parameters.yml', [{ hosts: 'pve1', name: CURATED[0], tasks }]);
+    const report = reportOf(await run('apply', lab.inventory, '-p', file));
+    const done = tasksOf(report, 'pve1');
+    expect(done.map(({ name }) => name)).toEqual(tasks.map(({ name }) => name));
+    arrived += done.length;
+    // The schema's own example names a setting that takes any text in the lab: what was let through must have arrived.
+    const values = done.filter(({ resource }) => resource === `sysctl[${KEYS[0]}]`);
+    expect(values.length).toBeGreaterThan(500);
+    for (const { name, status, error, changes } of values) {
+      expect([name, status, error]).toEqual([name, expect.stringMatching(/^(?:changed|ok)$/), null]);
+      if (changes[0]) expect(String(changes[0].to)).toBe(normaliseSysctlValue(name));
+    }
+  });
+
+  it('in variables of a host, used by templates', async () => {
+    const given = texts.filter((text) => isAccepted(() => renderValue(text, {})));
+    for (const text of texts) tried.add(text);
+    const sysctl = resourceTypes.get('sysctl');
+    const bridge = resourceTypes.get('bridge');
+    const vars: Record<string, string> = {};
+    const tasks: unknown[] = [];
+    const wanted = new Map<string, string>();
+    for (const [index, text] of [...given, ...names].entries()) {
+      const rendered = String(renderValue(text, {}));
+      const own = { name: `{{p${index}}}`, when: `p${index} == p${index}`, ignore_errors: true };
+      vars[`p${index}`] = text;
+      const key = KEYS[index % KEYS.length] ?? '';
+      if (sysctl?.schema.safeParse({ [key]: rendered }).success) {
+        tasks.push({ ...own, sysctl: { [key]: `{{p${index}}}` } });
+        wanted.set(key, rendered);
+      }
+      if (bridge?.schema.safeParse({ name: rendered, multicast_querier: true }).success) {
+        tasks.push({ ...own, bridge: { name: `{{p${index}}}`, multicast_querier: true } });
+      }
+    }
+    expect(tasks.length).toBeGreaterThan(700);
+    const hosts = inventory('vars.yml', { pve2: { ansible_host: address(1), ...vars } });
+    const report = reportOf(await run('apply', hosts, '-p', write('variables.yml', [{ hosts: 'pve2', tasks }])));
+    const done = tasksOf(report, 'pve2');
+    expect(done).toHaveLength(tasks.length);
+    arrived += done.length;
+    expect(done.filter(({ resource, status }) => resource.startsWith('sysctl[') && status === 'failed')).toEqual([]);
+    for (const [key, text] of wanted) {
+      const path = `/proc/sys/${key.replaceAll('.', '/')}`;
+      expect(await onNode('pve2', 'cat', path)).toBe(`${Buffer.from(text.trim()).toString()}\n`);
+    }
+  });
+
+  it('in what says how to reach a host', async () => {
+    const place = [
+      'ansible_host',
+      'ansible_user',
+      'ansible_become_user',
+      'ansible_become_password',
+      'ansible_password',
+    ];
+    const paths = ['ansible_ssh_private_key_file', 'ansible_connection', 'ansible_become_method', 'ansible_port'];
+    const args = ['ansible_ssh_extra_args', 'ansible_ssh_common_args'];
+    // Every part of the way in a command line that a shell reads.
+    const config = join(dir, 'ssh_config');
+    const lines = readFileSync(`${lab.dir}/ssh_config`, 'utf8');
+    writeFileSync(config, lines.replace('%h %p', '%h %p %r %n'));
+    const direct = join(dir, 'ssh_config_direct');
+    writeFileSync(direct, lines.replace(/^ *ProxyCommand.*$/m, ''));
+    const proxied: Record<string, unknown> = {};
+    const plain: Record<string, unknown> = {};
+    for (const name of [...place, ...paths, ...args]) {
+      let usable = 0;
+      for (const [index, text] of texts.entries()) {
+        // A command of the user's own: what it does is up to them.
+        if (args.includes(name) && /proxycommand|localcommand|knownhostscommand/i.test(text)) continue;
+        tried.add(text);
+        const more = name.startsWith('ansible_become') ? { ansible_become: true, ansible_become_user: 'nobody' } : {};
+        const vars = { ansible_host: address(index), ...more, [name]: text };
+        for (const [file, hosts] of [
+          [config, proxied],
+          [direct, plain],
+        ] as const) {
+          if (file === direct && index >= 100) continue;
+          const all = { ...connectionVars, ansible_ssh_common_args: `-F ${file}`, ...vars };
+          const isUsable = isAccepted(() => resolveTarget('host', all, { render: (value) => renderValue(value, all) }));
+          if (!isUsable || usable++ > 40) continue;
+          const own = name === 'ansible_ssh_common_args' ? {} : { ansible_ssh_common_args: `-F ${file}` };
+          hosts[`${name}-${index}`] = { ...own, ...vars };
+        }
+      }
+    }
+    const book = write('reach.yml', [{ hosts: 'all', tasks: [{ sysctl: { 'net.core.rmem_max': 1 } }] }]);
+    expect(Object.keys(proxied).length).toBeGreaterThan(50);
+    expect(Object.keys(plain).length).toBeGreaterThan(100);
+    const options = ['-p', book, '--timeout', '5', '--forks', '20', '--format', 'json'];
+    const through = reportOf(await run('check', inventory('proxied.yml', proxied), ...options));
+    // Without a ProxyCommand the nodes are reached from the controller's network only.
+    const prefix = ['nsenter', `--net=/run/netns/${netnsName(lab.name, 'ctl')}`];
+    const straight = reportOf(
+      await mcastctl(['check', inventory('plain.yml', plain), ...options], { cwd: dir, prefix }),
+    );
+    for (const { hosts } of [through, straight]) {
+      for (const [host, { status, error }] of Object.entries(hosts)) {
+        expect([host, status, error]).toEqual([
+          host,
+          expect.stringMatching(/^(?:drift|unreachable|failed)$/),
+          status === 'drift' ? null : expect.any(String),
+        ]);
+      }
+      arrived += Object.keys(hosts).length;
+    }
+    // sudo was asked for users of these names, through the login shell.
+    const become = Object.entries(straight.hosts).filter(([host]) => host.startsWith('ansible_become_user'));
+    expect(become.filter(([, { error }]) => /unknown user|can't become/.test(error ?? '')).length).toBeGreaterThan(15);
+  });
+
+  it('as the device of a probe', async () => {
+    const hosts = Object.fromEntries(
+      [...DEVICE_NAMES, ...CURATED.slice(0, 30)].map((dev, index) => [
+        `h${index}`,
+        { ansible_host: address(index), dev },
+      ]),
+    );
+    const result = await run('probe', inventory('devices.yml', hosts), '--interface', '{{dev}}', '--count', '2');
+    reportOf(result);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(`there is no device "${DEVICE_NAMES[0]}"`);
+    arrived += Object.keys(hosts).length;
+
+    const devices = names.filter((name) => !name.includes('vmbr0')).slice(0, 24);
+    const plays = devices.map((dev, index) => ({
+      hosts: 'all',
+      name: dev,
+      probe: { interface: dev, count: 2 },
+      tasks: [{ name: dev, ignore_errors: true, sysctl: { 'net.ipv4.conf.vmbr0.rp_filter': (index % 2) + 1 } }],
+    }));
+    const report = reportOf(await run('apply', lab.inventory, '-p', write('plays.yml', plays)));
+    for (const [index, task] of tasksOf(report, 'pve1').entries()) {
+      if (task.status === 'ok') continue;
+      expect(task).toMatchObject({
+        name: devices[index],
+        status: 'failed',
+        error: expect.stringContaining('no device'),
+      });
+    }
+  });
+
+  it('as names of bridges that exist', async () => {
+    const known = DEVICE_NAMES.filter((name) => !/^(?:\*|--)$|%/.test(name));
+    for (const node of ['pve1', 'pve3']) {
+      for (const name of known) await onNode(node, 'ip', 'link', 'add', 'name', name, 'type', 'bridge');
+      const stanzas = known.map((name) => `\niface ${name} inet manual\n\tbridge-ports none\n`).join('');
+      await lab.exec(node, ['sh', '-c', 'cat >> /etc/network/interfaces'], { input: stanzas });
+    }
+    // On one node classic ifupdown, which knows these properties only as commands for a shell.
+    await onNode('pve1', 'rm', '-r', '/usr/share/ifupdown2');
+    const before = await onNode('pve1', 'cat', '/etc/network/interfaces');
+    const tasks = known.flatMap((name) => [
+      { ignore_errors: true, bridge: { name, multicast_querier: true } },
+      { ignore_errors: true, sysctl: { [`net/ipv4/conf/${name}/rp_filter`]: 2 } },
+    ]);
+    const accepted = tasks.filter((task) =>
+      Object.entries(task).every(([type, params]) => resourceTypes.get(type)?.schema.safeParse(params).success ?? true),
+    );
+    expect(accepted.length).toBeGreaterThan(known.length);
+    const file = write(
+      'bridges.yml',
+      ['pve1', 'pve3'].map((hosts) => ({ hosts, tasks: accepted })),
+    );
+    const report = reportOf(await run('apply', lab.inventory, '-p', file));
+    const [classic, modern] = [tasksOf(report, 'pve1'), tasksOf(report, 'pve3')];
+    arrived += classic.length + modern.length;
+    for (const name of known) {
+      const links = JSON.parse(await onNode('pve3', 'ip', '-d', '-j', 'link', 'show', 'dev', name));
+      const task = modern.find(({ resource }) => resource === `bridge[${name}]`);
+      expect([name, links[0].linkinfo.info_data.mcast_querier]).toEqual([name, task?.status === 'changed' ? 1 : 0]);
+    }
+    expect(
+      modern.filter(({ resource, status }) => resource.startsWith('bridge') && status === 'changed').length,
+    ).toBeGreaterThan(10);
+    // Nothing that a shell would read at the next boot holds such a name.
+    expect(classic.filter(({ resource }) => resource.startsWith('bridge')).map(({ status }) => status)).not.toContain(
+      'changed',
+    );
+    expect(await onNode('pve1', 'cat', '/etc/network/interfaces')).toBe(before);
+  });
+
+  it('as names of files, tags and patterns on the command line', async () => {
+    for (const name of CURATED.filter((text) => /^[^/\0]{1,100}$/.test(text)).slice(0, 12)) {
+      const folder = join(dir, `x${name}`);
+      mkdirSync(folder);
+      const hosts = join(folder, `x${name}.yml`);
+      writeFileSync(hosts, readFileSync(lab.inventory));
+      writeFileSync(join(folder, `vars${name}`), 'size: 1\n');
+      const play = {
+        hosts: 'cluster',
+        vars_files: [`vars${name}`],
+        tags: [name],
+        tasks: [{ sysctl: { [KEYS[0] ?? '']: '{{size}}' } }],
+      };
+      writeFileSync(join(folder, 'site.yml'), asYaml([play]));
+      const [result, limited, tagged] = await Promise.all([
+        run('check', hosts, '-o', join(folder, `out${name}`), '-e', JSON.stringify({ other: name })),
+        run('check', hosts, '-l', `x${name}`),
+        run('check', hosts, '-t', `x${name}`),
+      ]);
+      expect([name, result.stdout, result.stderr]).toEqual([name, '', '']);
+      const report: Report = JSON.parse(readFileSync(join(folder, `out${name}`), 'utf8'));
+      expect(Object.values(report.hosts).map(({ status, error }) => [status, error])).toEqual(
+        NODES.map(() => ['drift', null]),
+      );
+      expect([limited.code, tagged.code]).toEqual([3, 3]);
+    }
+  });
+
+  it('are never executed, a thousand of them and more', async () => {
+    expect(tried.size).toBeGreaterThan(1_000);
+    expect(arrived).toBeGreaterThan(1_000);
+    expect(await sentinels()).toEqual([]);
+  });
+
+  it('would have been noticed', async () => {
+    // The same strings where somebody was careless, one way or the other.
+    const careless = ['ip link show dev $1', 'ip link show dev "$1"', "ip link show dev '$1'", '$1'];
+    const script = `mkdir -p /tmp/careless && cd /tmp/careless && while IFS= read -r -d '' text; do
+      for way in "\${ways[@]}"; do
+        rm -f pwned*; timeout 5 bash -c "\${way//'$1'/"$text"}" </dev/null >/dev/null 2>&1
+        case "$(echo pwned*)" in 'pwned*') ;; *) count=$((count + 1)); break ;; esac
+      done
+    done; echo $count; touch /root/pwned /pwned`;
+    const ways = careless.map((way) => `'${way.replaceAll("'", "'\\''")}'`).join(' ');
+    const harmful = texts.filter((text) => /touch pwned|>\s*pwned/.test(text) && !text.includes('\0')).slice(0, 150);
+    const { stdout } = await lab.exec('pve1', ['bash', '-c', `count=0; ways=(${ways}); ${script}`], {
+      input: harmful.map((text) => `${text}\0`).join(''),
+    });
+    expect(Number(stdout)).toBeGreaterThan(harmful.length / 2);
+    expect(await sentinels()).toEqual(['pve1:/pwned', 'pve1:/root/pwned']);
+  });
+});
