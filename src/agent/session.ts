@@ -160,9 +160,9 @@ export class AgentSession {
     return answer;
   }
 
-  /** Why the connection is gone, where it broke by itself; null while it is up, and after `close`. */
-  get lost(): UnreachableError | null {
-    return this.#end instanceof UnreachableError ? this.#end : null;
+  /** Why nothing can be asked any more, where the session ended by itself; null while it is up, and after `close`. */
+  get failure(): Error | null {
+    return this.#end === CLOSED ? null : this.#end;
   }
 
   /** Ends the agent: it leaves when its standard input ends. */

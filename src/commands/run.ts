@@ -20,9 +20,14 @@ export interface PlanOptions extends CommonOptions {
   readonly diff?: boolean;
 }
 
+interface Finished {
+  readonly probe: ProbeReport | null;
+  readonly isWhole: boolean;
+}
+
 interface Started {
   readonly context: RunContext;
-  readonly finish: (command: string, hosts: ReadonlyMap<string, HostReport>, probe: ProbeReport | null) => Report;
+  readonly finish: (command: string, hosts: ReadonlyMap<string, HostReport>, more?: Finished) => Report;
   readonly stopProgress: () => void;
 }
 
@@ -41,13 +46,14 @@ async function start(
   return {
     context: { plays, open, forks: options.forks, emit: progress.emit, signal },
     stopProgress: progress.stop,
-    finish(command, hosts, probe) {
+    finish(command, hosts, { probe, isWhole } = { probe: null, isWhole: true }) {
       const status = runStatus([...hosts.values()]);
       return {
         version: 1,
         command,
         status,
-        exitCode: signal.aborted ? EXIT.interrupted : exitCodeOf(status),
+        // 130 promises that what was under way is undone.
+        exitCode: signal.aborted && isWhole ? EXIT.interrupted : exitCodeOf(status),
         startedAt: startedAt.toISOString(),
         durationMs: Date.now() - startedAt.getTime(),
         hosts: Object.fromEntries(hosts),
@@ -70,7 +76,7 @@ export async function applyCommand(
     ...context,
     openProber: (play, sessions) => openProber(sessions, play.probe, play.probeInterfaces),
   }).finally(stopProgress);
-  const report = finish('apply', result.hosts, result.probe);
+  const report = finish('apply', result.hosts, result);
   return print(report, options, io, { isSilentWhenOk: false });
 }
 
@@ -83,14 +89,14 @@ export async function checkCommand(
 ): Promise<ExitCode> {
   const { context, finish, stopProgress } = await start(file, options, io, signal, true);
   const outcomes = await checkHosts(context).finally(stopProgress);
-  return print(finish('check', reportsOf(outcomes), null), options, io, { isSilentWhenOk: !options.verbose });
+  return print(finish('check', reportsOf(outcomes)), options, io, { isSilentWhenOk: !options.verbose });
 }
 
 /** Shows what apply would change. */
 export async function planCommand(file: string, options: PlanOptions, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { context, finish, stopProgress } = await start(file, options, io, signal, false);
   const outcomes = await checkHosts(context).finally(stopProgress);
-  const report = finish('plan', reportsOf(outcomes), null);
+  const report = finish('plan', reportsOf(outcomes));
   const details = (host: string) =>
     planDetails(
       outcomes.get(host)?.plans ?? [],

@@ -1,7 +1,7 @@
 import type { AgentSession } from '../agent/session.ts';
 import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
-import type { FileWrite, TaskPlan } from '../core/plan.ts';
+import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
 import type { TaskReport } from '../core/report.ts';
 import type { Change, Observations, Step } from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
@@ -22,8 +22,12 @@ export interface TaskContext {
 export interface TaskOutcome {
   readonly reports: readonly TaskReport[];
   readonly status: 'ok' | 'changed' | 'failed' | 'rolled-back';
-  /** The connection broke in the middle of the task. */
-  readonly lost?: UnreachableError;
+  /** The session ended by itself in the middle of the task. */
+  readonly lost?: Error;
+  /** Whether the host may have been left between its old state and its new one. */
+  readonly isHalfDone?: boolean;
+  /** Multicast was worse than before. */
+  readonly isDisproved?: boolean;
 }
 
 /** Multicast is worse than before. */
@@ -52,27 +56,37 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
     if (changesOf(plan, 'persistent').length > 0) await keep(plan, context, restorer);
     return { status: 'changed', reports: taskReports(plan, 'changed') };
   } catch (error) {
-    if (error instanceof UnreachableError) return lostOutcome(plan, error);
-    if (!(error instanceof HostError)) throw error;
-    let problems: string[];
-    try {
-      problems = await restorer.restore();
-    } catch (problem) {
-      if (problem instanceof UnreachableError) return lostOutcome(plan, problem);
-      throw problem;
-    }
-    const why = error instanceof Interrupted ? `interrupted: ${restorer.summary()}` : errorText(error);
-    const text = [why, ...problems.map((problem) => `undo failed: ${problem}`)].join('; ');
-    const isRolledBack =
-      problems.length === 0 && restorer.hasDone && (error instanceof ProofFailed || error instanceof Interrupted);
-    const status = isRolledBack ? 'rolled-back' : 'failed';
-    return { status, reports: taskReports(plan, status, text) };
+    // Whatever it was, a bug of ours included: what was begun is taken back.
+    const lost = context.session.failure ?? (error instanceof UnreachableError ? error : null);
+    const problems = lost === null ? await restorer.restore() : [];
+    const failure = lost ?? context.session.failure;
+    return failure === null
+      ? undoneOutcome(plan, error, problems, restorer)
+      : lostOutcome(plan, error, failure, restorer.hasDone);
   }
 }
 
-function lostOutcome(plan: TaskPlan, lost: UnreachableError): TaskOutcome {
-  const text = `the connection broke while this was being changed: ${errorText(lost)}; "check" tells what the node has now`;
-  return { status: 'failed', reports: taskReports(plan, 'failed', text), lost };
+function undoneOutcome(
+  plan: TaskPlan,
+  error: unknown,
+  problems: readonly string[],
+  { hasDone, summary }: Restorer,
+): TaskOutcome {
+  const why = error instanceof Interrupted ? `interrupted: ${summary}` : errorText(error);
+  const text = [why, ...problems.map((problem) => `undo failed: ${problem}`)].join('; ');
+  const isHalfDone = problems.length > 0;
+  const isDisproved = error instanceof ProofFailed;
+  const isRolledBack = !isHalfDone && hasDone && (isDisproved || error instanceof Interrupted);
+  const status = isRolledBack ? 'rolled-back' : 'failed';
+  return { status, reports: taskReports(plan, status, text), isHalfDone, isDisproved };
+}
+
+function lostOutcome(plan: TaskPlan, error: unknown, lost: Error, hasDone: boolean): TaskOutcome {
+  const text = hasDone
+    ? `the connection broke while this was being changed: ${errorText(lost)}; "check" tells what the node has now`
+    : `the connection broke before this was changed: ${errorText(lost)}`;
+  const isDisproved = error instanceof ProofFailed;
+  return { status: 'failed', reports: taskReports(plan, 'failed', text), lost, isHalfDone: hasDone, isDisproved };
 }
 
 async function tryAndProve(plan: TaskPlan, context: TaskContext, restorer: Restorer): Promise<void> {
@@ -83,7 +97,7 @@ async function tryAndProve(plan: TaskPlan, context: TaskContext, restorer: Resto
   restorer.hasTried = true;
   for (const step of plan.try) await runStep(step, context.session);
   const after = await observe(task, context);
-  requireNone(changesOf(after, 'runtime'), 'after the change');
+  requireNone(after, 'runtime', 'after the change');
   context.emit({ type: 'task', host: task.host, name: task.name, phase: 'proving' });
   const worse = await untilAborted(context.prover.prove(), context.signal);
   if (worse.length > 0) throw new ProofFailed(`multicast is worse than before: ${worse.join('; ')}`);
@@ -96,7 +110,7 @@ async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): P
     await context.session.write(write.path, write.before, write.text, write.mode);
     restorer.written.push(write);
   }
-  requireNone(changesOf(await observe(plan.task, context), 'persistent'), 'after the files were written');
+  requireNone(await observe(plan.task, context), 'persistent', 'after the files were written');
 }
 
 /** Knows how to take a half-done task back. */
@@ -117,11 +131,14 @@ class Restorer {
   }
 
   /** What is done where the task is cut short. */
-  summary(): string {
+  get summary(): string {
     return this.hasDone ? 'what was tried is taken back' : 'nothing of it was begun';
   }
 
-  /** Puts back files and running values, all of them whatever fails. Gives the sentences of what could not be put back. */
+  /**
+   * Puts back files and running values, all of them whatever fails. Gives the sentences of what could not be put back. Never
+   * rejects.
+   */
   async restore(): Promise<string[]> {
     const { session, emit } = this.#context;
     const problems: string[] = [];
@@ -129,24 +146,35 @@ class Restorer {
     emit({ type: 'task', host: this.#plan.task.host, name: this.#plan.task.name, phase: 'undoing' });
     for (const write of this.written.toReversed()) {
       await attempt(problems, () =>
-        session.write(write.path, asWritten(write), write.before?.text ?? null, write.mode),
+        session.write(write.path, asWritten(write), write.before?.text ?? null, write.before?.mode ?? write.mode),
       );
     }
     if (this.hasTried) for (const step of this.#plan.undo) await attempt(problems, () => runStep(step, session));
     await attempt(problems, async () => {
-      const left = changesOf(await observe(this.#plan.task, this.#context));
-      const wanted = changesOf(this.#plan);
-      for (const change of wanted) {
-        const now = left.find((other) => other.layer === change.layer && other.property === change.property);
-        if (JSON.stringify(now?.from) !== JSON.stringify(change.from)) {
-          problems.push(
-            `${change.layer} ${change.property} is ${show(now ? now.from : change.to)}, was ${show(change.from)}`,
-          );
-        }
-      }
+      const now = await observe(this.#plan.task, this.#context);
+      this.#plan.resources.forEach((before, index) => {
+        problems.push(...notAsBefore(before, now.resources[index]));
+      });
     });
     return problems;
   }
+}
+
+/** How a resource differs from what it was when it was planned: nothing where all was put back. */
+function notAsBefore(before: PlannedResource, now: PlannedResource | undefined): string[] {
+  if (before.status !== 'differs') return [];
+  if (now?.status === 'failed') return [`${before.resource.id}: ${errorText(now.error)}`];
+  const left = now?.status === 'differs' ? now.plan.changes : [];
+  return before.plan.changes.flatMap((change) => {
+    const isSame = (other: Change): boolean =>
+      other.layer === change.layer && other.property === change.property && other.file === change.file;
+    // The same property may differ in several lines of a file.
+    const place = before.plan.changes.filter(isSame).indexOf(change);
+    const found = left.filter(isSame)[place];
+    if (found && JSON.stringify(found.from) === JSON.stringify(change.from)) return [];
+    const value = show(found ? found.from : change.to);
+    return [`${before.resource.id} ${change.layer} ${change.property} is ${value}, was ${show(change.from)}`];
+  });
 }
 
 /** The state of a file after a write of ours, to be expected when it is put back. */
@@ -160,7 +188,6 @@ async function attempt(problems: string[], work: () => Promise<void>): Promise<v
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof HostError)) throw error;
     problems.push(errorText(error));
   }
 }
@@ -170,12 +197,16 @@ async function observe(task: HostTask, context: TaskContext): Promise<TaskPlan> 
   return planTask(task, seen, context.facts);
 }
 
-function requireNone(left: readonly Change[], when: string): void {
-  const [change] = left;
+/** @throws HostError where a resource differs in a layer, or can't be compared any more */
+function requireNone(plan: TaskPlan, layer: Change['layer'], when: string): void {
+  for (const entry of plan.resources) {
+    if (entry.status === 'failed') throw new HostError(`${entry.resource.id} ${when}: ${errorText(entry.error)}`);
+  }
+  const [change] = changesOf(plan, layer);
   if (change) {
     const file = change.file === undefined ? '' : ` in ${change.file}`;
     throw new HostError(
-      `${change.layer} ${change.property}${file} is ${show(change.from)} ${when}, wanted ${show(change.to)}`,
+      `${layer} ${change.property}${file} is ${show(change.from)} ${when}, wanted ${show(change.to)}`,
     );
   }
 }

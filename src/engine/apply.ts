@@ -3,7 +3,7 @@ import type { ProbeReport } from '../core/probe.ts';
 import type { HostReport, TaskReport } from '../core/report.ts';
 import { type CompiledPlay, type HostTask, resourcesOf } from '../core/task.ts';
 import { applyTask } from './apply-task.ts';
-import { type OpenedSession, type ReadHost, type RunContext, readHosts, tasksOf } from './fleet.ts';
+import { type OpenedSession, type ReadHost, type RunContext, readHosts } from './fleet.ts';
 import { hostFailure, hostStatus } from './outcome.ts';
 import { createProver, type Prober, type Prover } from './prover.ts';
 
@@ -25,12 +25,24 @@ interface HostState extends ReadHost {
   isStale: boolean;
   /** Why this host takes no more tasks; null: it does. */
   stop: unknown;
+  /** Whether a task was left out because of `stop`. */
+  isCut: boolean;
+  /** Whether a task was neither finished nor taken back. */
+  isHalfDone: boolean;
+}
+
+/** What the hosts of a run tell each other. */
+interface Run {
+  /** Why no host begins another task; null: they may. */
+  stop: string | null;
 }
 
 export interface ApplyResult {
   readonly hosts: Map<string, HostReport>;
   /** The newest probe of the run; null: nothing was probed. */
   readonly probe: ProbeReport | null;
+  /** Whether every task is done, undone or not begun; false: a host may be between its old state and its new one. */
+  readonly isWhole: boolean;
 }
 
 /**
@@ -41,7 +53,15 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
   const failures = new Map<string, unknown>();
   const read = await readHosts<HostState | null>(
     context,
-    async (host) => ({ ...host, reports: [], notified: new Set(), isStale: false, stop: null }),
+    async (host) => ({
+      ...host,
+      reports: [],
+      notified: new Set(),
+      isStale: false,
+      stop: null,
+      isCut: false,
+      isHalfDone: false,
+    }),
     (host, error) => {
       failures.set(host, error);
       context.emit({ type: 'host-done', host, report: hostFailure(error) });
@@ -50,28 +70,31 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
   );
   const states = new Map([...read].flatMap(([host, state]) => (state ? [[host, state] as const] : [])));
   let probe: ProbeReport | null = null;
-  const run = { stop: null as string | null };
+  const run: Run = { stop: null };
   try {
-    for (const play of context.plays) probe = (await applyPlay(play, states, context, run)) ?? probe;
+    for (const [index, play] of context.plays.entries()) {
+      // What was read before the first play may be minutes old.
+      if (index > 0) for (const state of states.values()) state.isStale = true;
+      probe = (await applyPlay(play, states, context, run)) ?? probe;
+    }
   } finally {
     await Promise.all([...states.values()].map((state) => state.close().catch(() => {})));
   }
   const hosts = new Map<string, HostReport>();
   for (const host of read.keys()) {
     const state = states.get(host);
-    const report = state ? finalReport(state, context) : hostFailure(failures.get(host));
+    const report = state ? finalReport(state) : hostFailure(failures.get(host));
     if (state) context.emit({ type: 'host-done', host, report });
     hosts.set(host, report);
   }
-  return { hosts, probe };
+  return { hosts, probe, isWhole: [...states.values()].every((state) => !state.isHalfDone) };
 }
 
-function finalReport(state: HostState, context: ApplyContext): HostReport {
-  const { lost } = state.session;
-  if (state.stop instanceof Error || lost)
-    return hostFailure(state.stop instanceof Error ? state.stop : lost, state.reports);
-  const isFinished = state.reports.length >= tasksOf(context.plays, state.host).flatMap(resourcesOf).length;
-  const error = typeof state.stop === 'string' && !isFinished ? state.stop : null;
+function finalReport(state: HostState): HostReport {
+  const { failure } = state.session;
+  if (state.stop instanceof Error || failure)
+    return hostFailure(state.stop instanceof Error ? state.stop : failure, state.reports);
+  const error = typeof state.stop === 'string' && state.isCut ? state.stop : null;
   const status = hostStatus(state.reports);
   return { status: error === null ? status : 'failed', error, tasks: state.reports };
 }
@@ -80,13 +103,13 @@ async function applyPlay(
   play: CompiledPlay,
   states: ReadonlyMap<string, HostState>,
   context: ApplyContext,
-  run: { stop: string | null },
+  run: Run,
 ): Promise<ProbeReport | null> {
   const members = play.hosts.flatMap((host) => states.get(host) ?? []).filter((state) => state.stop === null);
   const sessions = new Map(members.map((state) => [state.host, state.session]));
   const isAlive = (host: string) => {
     const state = states.get(host);
-    return !(state?.stop instanceof UnreachableError || state?.session.lost);
+    return !(state?.stop instanceof UnreachableError || state?.session.failure);
   };
   const open = members.length < 2 ? null : () => context.openProber(play, sessions);
   const prover = createProver(play, open, isAlive, context.emit);
@@ -110,7 +133,7 @@ async function applyHost(
   play: CompiledPlay,
   prover: Prover,
   context: ApplyContext,
-  run: { stop: string | null },
+  run: Run,
 ): Promise<void> {
   try {
     for (const task of play.tasks.get(state.host) ?? []) await applyOne(state, task, prover, context, run);
@@ -127,21 +150,27 @@ async function applyOne(
   task: HostTask,
   prover: Prover,
   context: ApplyContext,
-  run: { stop: string | null },
+  run: Run,
 ): Promise<void> {
   if (state.stop === null && context.signal.aborted) state.stop = 'not done: interrupted';
   state.stop ??= run.stop;
-  if (state.stop !== null) return;
+  if (state.stop !== null) {
+    state.isCut = true;
+    return;
+  }
   const seen = state.isStale
     ? await state.session.read(resourcesOf(task).flatMap((resource) => resource.reads))
     : state.seen;
   const outcome = await applyTask(task, seen, { ...context, session: state.session, facts: state.facts, prover });
   state.reports.push(...outcome.reports);
   context.emit({ type: 'task-done', host: state.host, reports: outcome.reports });
+  if (outcome.isHalfDone) state.isHalfDone = true;
+  if (outcome.isDisproved) run.stop ??= `not done: task "${task.name}" on ${state.host} made multicast worse`;
   if (outcome.lost) throw outcome.lost;
   if (outcome.status !== 'ok') state.isStale = true;
   if (outcome.status === 'changed') for (const name of task.notify) state.notified.add(name);
-  if (task.ignoreErrors || outcome.status === 'ok' || outcome.status === 'changed') return;
+  if (outcome.status === 'ok' || outcome.status === 'changed') return;
+  // Nothing is built on a host of which nobody knows how it is.
+  if (task.ignoreErrors && !outcome.isHalfDone) return;
   state.stop = `not done: task "${task.name}" failed`;
-  if (outcome.status === 'rolled-back') run.stop ??= `not done: task "${task.name}" was rolled back on ${state.host}`;
 }

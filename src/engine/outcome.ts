@@ -1,4 +1,4 @@
-import { EXIT, type ExitCode, HostError } from '../core/errors.ts';
+import { EXIT, type ExitCode, HostError, UnreachableError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { HostReport, RunStatus, TaskReport, TaskStatus } from '../core/report.ts';
 import { blockedReason } from './plan-task.ts';
@@ -39,11 +39,15 @@ export function runStatus(hosts: readonly HostReport[]): RunStatus {
   return worst(hosts.flatMap((host) => [host.status, hostStatus(host.tasks)]));
 }
 
-/** Message and hint of an error on one line. */
+/** Whether an error tells of a host; anything else is a bug. */
+function isExpected(error: unknown): error is HostError | UnreachableError {
+  return error instanceof HostError || error instanceof UnreachableError;
+}
+
+/** Message and hint of an error on one line; of a bug, where it is. */
 export function errorText(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
-  return hint === undefined ? message : `${message} (${hint})`;
+  if (!isExpected(error)) return `internal error: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
+  return error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
 }
 
 /**
@@ -68,10 +72,6 @@ export function taskReports(plan: TaskPlan, differs: TaskStatus, error: string |
 
 /** The report of a host that could not be worked with. */
 export function hostFailure(error: unknown, tasks: readonly TaskReport[] = []): HostReport {
-  const isOurs = error instanceof HostError || (error instanceof Error && error.name === 'UnreachableError');
-  const text = isOurs
-    ? errorText(error)
-    : `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
-  const status = error instanceof Error && error.name === 'UnreachableError' ? 'unreachable' : 'failed';
-  return { status, error: text, tasks };
+  const status = error instanceof UnreachableError ? 'unreachable' : 'failed';
+  return { status, error: errorText(error), tasks };
 }

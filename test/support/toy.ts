@@ -13,6 +13,10 @@ export interface Toy {
   readonly blocked?: string;
   /** A step that fails after the value was set. */
   readonly failsAfterSet?: boolean;
+  /** Thrown by the comparison once the value is set. */
+  readonly throwsAfterSet?: Error;
+  /** The name of its property; default: `name`. */
+  readonly property?: string;
 }
 
 /** A resource with both layers in two files of a temporary directory: small enough to see through, real enough to fail. */
@@ -21,10 +25,12 @@ export function toyResource(toy: Toy): Resource {
     const running = seen.file(toy.runtime)?.text ?? null;
     const kept = seen.file(toy.persistent)?.text ?? null;
     if (running === null) throw new HostError(`no device "${toy.name}"`);
+    if (running === toy.value && toy.throwsAfterSet) throw toy.throwsAfterSet;
+    const { property = toy.name } = toy;
     const changes: Change[] = [];
-    if (running !== toy.value) changes.push({ layer: 'runtime', property: toy.name, from: running, to: toy.value });
+    if (running !== toy.value) changes.push({ layer: 'runtime', property, from: running, to: toy.value });
     if (kept !== toy.value) {
-      changes.push({ layer: 'persistent', property: toy.name, from: kept, to: toy.value, file: toy.persistent });
+      changes.push({ layer: 'persistent', property, from: kept, to: toy.value, file: toy.persistent });
     }
     const set = (value: string) => ({ do: 'set' as const, path: toy.runtime, value });
     const fail = toy.failsAfterSet

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentSession } from '../../../src/agent/session.ts';
-import { UnreachableError } from '../../../src/core/errors.ts';
+import { HostError, UnreachableError } from '../../../src/core/errors.ts';
 import type { RunEvent } from '../../../src/core/events.ts';
 import type { ProbeReport } from '../../../src/core/probe.ts';
 import type { CompiledPlay } from '../../../src/core/task.ts';
@@ -80,6 +80,7 @@ async function apply(
   return {
     hosts,
     probe: result.probe,
+    isWhole: result.isWhole,
     probes,
     exitCode: exitCodeOf(runStatus(Object.values(hosts))),
   };
@@ -167,6 +168,83 @@ describe('apply', () => {
     const { hosts } = await apply(plays);
     expect(hosts.a?.tasks[0]).toMatchObject({ status: 'failed', error: expect.stringContaining('exit code 9: boom') });
     expect(now('a')).toEqual(['old', 'old']);
+  });
+
+  it.each([
+    ['a bug', new TypeError('x is not a function'), 'internal error: TypeError: x is not a function'],
+    ['a device that is gone', new HostError('no device "x"'), 'toy[x] after the change: no device "x"'],
+  ])('takes a change back where it can not be read back because of %s', async (_, error, text) => {
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a', 'x', { throwsAfterSet: error })])], b: [] })];
+    const { hosts, probes, isWhole, exitCode } = await apply(plays);
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'failed', error: expect.stringContaining(text) });
+    expect(hosts.a?.tasks[0]?.error).not.toContain('undo failed');
+    expect([now('a'), probes, isWhole, exitCode]).toEqual([['old', 'old'], 1, true, 1]);
+  });
+
+  it('knows resources of one task apart that have the same property', async () => {
+    const other = toy('a', 'y', { property: 'value' });
+    writeFileSync(join(dir, 'a.y.run'), 'older');
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a', 'x', { property: 'value' }), other])], b: [] })];
+    const { hosts } = await apply(plays, [20, 0]);
+    expect(hosts.a?.tasks.map(({ status }) => status)).toEqual(['rolled-back', 'rolled-back']);
+    expect([now('a'), now('a', 'y')]).toEqual([
+      ['old', 'old'],
+      ['older', 'old'],
+    ]);
+  });
+
+  it('stops everyone where a disproved change can not be taken back, and says what is left', async () => {
+    const tasks = (host: string) => [
+      toyTask(host, 'one', [toy(host)], { ignoreErrors: true }),
+      toyTask(host, 'two', [toy(host, 'y')], { ignoreErrors: true }),
+    ];
+    let probes = 0;
+    const { hosts, isWhole } = await apply([toyPlay({ a: tasks('a'), b: tasks('b') })], [20, 0], () => {
+      if (++probes === 2) rmSync(join(dir, 'a.x.run'));
+    });
+    expect(isWhole).toBe(false);
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'failed', error: expect.stringContaining('undo failed') });
+    expect(hosts.b).toMatchObject({ tasks: [{ status: 'rolled-back' }], error: expect.stringContaining('not done') });
+    expect([now('a', 'y')[0], now('b', 'y')[0]]).toEqual(['old', 'old']);
+  });
+
+  it('takes a host for lost whose agent talks nonsense in the middle, and does not try to undo there', async () => {
+    let probes = 0;
+    const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [toyTask('b', 'one', [toy('b')])], c: [] })];
+    const { hosts, isWhole } = await apply(plays, [20], async () => {
+      if (++probes === 2)
+        await sessions
+          .get('a')
+          ?.load('syswrite STDOUT, "Broadcast message\n"')
+          .catch(() => {});
+    });
+    expect(hosts.a).toMatchObject({ status: 'failed', error: expect.stringContaining('"Broadcast message') });
+    expect(hosts.a?.tasks[0]?.error).toContain('"check" tells');
+    expect(hosts.a?.tasks[0]?.error).not.toContain('undo failed');
+    expect([hosts.b?.status, isWhole]).toEqual(['changed', false]);
+  });
+
+  it('reports a task of a later play that was not done, whatever handlers ran before', async () => {
+    const handlers = new Map([['a', [toyTask('a', 'after', [toy('a', 'h')])]]]);
+    const first = toyPlay({ a: [toyTask('a', 'one', [toy('a')], { notify: ['after'] })], b: [] }, { handlers });
+    const second = toyPlay({
+      b: [toyTask('b', 'bad', [toy('b', 'x', { failsAfterSet: true })])],
+      a: [toyTask('a', 'two', [toy('a', 'y')])],
+    });
+    const { hosts } = await apply([first, { ...second, batches: [['b'], ['a']] }]);
+    expect(hosts.a).toMatchObject({ status: 'failed', error: 'not done: b failed' });
+    expect(now('a', 'y')).toEqual(['old', 'old']);
+  });
+
+  it('reads again for a later play', async () => {
+    const first = toyPlay({ a: [], b: [toyTask('b', 'one', [toy('b')])] });
+    const second = toyPlay({ a: [toyTask('a', 'two', [toy('a')])], b: [] });
+    let probes = 0;
+    const { hosts } = await apply([first, second], [20, 20, 20, 0], () => {
+      if (++probes === 2) writeFileSync(join(dir, 'a.x.run'), 'theirs');
+    });
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'rolled-back' });
+    expect(now('a')).toEqual(['theirs', 'old']);
   });
 
   it('puts the running value back where the file was changed by someone else meanwhile', async () => {
