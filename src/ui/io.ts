@@ -34,6 +34,21 @@ function sgr(code: number, end: number): (text: string) => string {
 
 const COLOUR: Paint = { good: sgr(32, 39), warn: sgr(33, 39), bad: sgr(31, 39), dim: sgr(2, 22), bold: sgr(1, 22) };
 
+/** All control characters but tab, line feed and the colours of `COLOUR`. */
+const COMMANDS = /(\u001b\[\d{1,2}m)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/** Text for a terminal in which nothing but our colours is a command: names and messages of nodes may hold anything. */
+export function forTerminal(text: string): string {
+  return text.replace(
+    COMMANDS,
+    (found, colour?: string) => colour ?? `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}
+
+function writer(stream: NodeJS.WriteStream): (text: string) => void {
+  return (text) => void stream.write(stream.isTTY ? forTerminal(text) : text);
+}
+
 /**
  * The process's own streams. Colour only on a terminal, and not with NO_COLOR (no-color.org), TERM=dumb or `--no-color`.
  * @param hasColour false: `--no-color` was given
@@ -43,8 +58,8 @@ export function processIo(hasColour: boolean): Io {
   const isPlain = !hasColour || (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb' || !stdout.isTTY;
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
   return {
-    out: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(text),
+    out: writer(stdout),
+    err: writer(stderr),
     isLive: stderr.isTTY === true && env.TERM !== 'dumb' && env.CI === undefined,
     width: stdout.columns ?? 80,
     unicode: /utf-?8/i.test(locale) && env.TERM !== 'linux',

@@ -20,8 +20,8 @@ import { IFUPDOWN2_LAYER, startLab } from '../support/lab.ts';
 
 const NODES = ['pve1', 'pve2', 'pve3'] as const;
 const seed = Date.now() % 2 ** 31;
-const texts = [...new Set([...CURATED, ...fc.sample(hostileText, { numRuns: 1_300, seed })])];
-const names = [...new Set([...DEVICE_NAMES, ...fc.sample(hostileName, { numRuns: 150, seed })])];
+const texts = [...new Set([...CURATED, ...fc.sample(hostileText, { numRuns: 1_050, seed })])];
+const names = [...new Set([...DEVICE_NAMES, ...fc.sample(hostileName, { numRuns: 60, seed })])];
 /** Settings of a lab's node that take any text: copies of what the kernel has once for all. */
 const KEYS = ['rmem_max', 'rmem_default', 'wmem_max', 'wmem_default'].map((name) => `net.core.${name}`);
 
@@ -134,7 +134,7 @@ describe(`hostile strings, seed ${seed}`, { timeout: 110_000 }, () => {
         }
       }
     }
-    expect(tasks.length).toBeGreaterThan(800);
+    expect(tasks.length).toBeGreaterThan(600);
     const file = write('parameters.yml', [{ hosts: 'pve1', name: CURATED[0], tasks }]);
     const report = reportOf(await run('apply', lab.inventory, '-p', file));
     const done = tasksOf(report, 'pve1');
@@ -170,7 +170,7 @@ describe(`hostile strings, seed ${seed}`, { timeout: 110_000 }, () => {
         tasks.push({ ...own, bridge: { name: `{{p${index}}}`, multicast_querier: true } });
       }
     }
-    expect(tasks.length).toBeGreaterThan(700);
+    expect(tasks.length).toBeGreaterThan(600);
     const hosts = inventory('vars.yml', { pve2: { ansible_host: address(1), ...vars } });
     const report = reportOf(await run('apply', hosts, '-p', write('variables.yml', [{ hosts: 'pve2', tasks }])));
     const done = tasksOf(report, 'pve2');
