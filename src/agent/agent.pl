@@ -16,6 +16,7 @@ sub EFBIG () { 27 }
 
 our (%VERB, %watch, @timers, %child);
 our $MAX_OUTPUT = 16 << 20;
+our $MAX_ANSWER = 40 << 20;
 
 sub encode { join '', map { length($_) . ":$_," } @_ }
 
@@ -32,6 +33,7 @@ sub decode {
 
 sub answer {
   my $payload = encode(@_);
+  $payload = encode($_[0], 'error', 'the answer is longer than ' . ($MAX_ANSWER >> 20) . ' MiB', '') if length $payload > $MAX_ANSWER;
   my $message = length($payload) . "\n$payload";
   my $at = 0;
   while ($at < length $message) {

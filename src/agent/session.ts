@@ -1,5 +1,5 @@
 import type { Link, RemoteProcess } from '../core/connection.ts';
-import { HostError, UnreachableError } from '../core/errors.ts';
+import { HostError, messageOf, UnreachableError } from '../core/errors.ts';
 import type { Argv, FileState, Observations, Read, RunResult } from '../core/resource.ts';
 import type { Facts } from '../core/task.ts';
 import { agentSource } from '../paths.ts';
@@ -36,6 +36,7 @@ export class AgentSession {
   readonly #commandTimeoutMs: number;
   readonly #hello: Promise<{ uid: number; sshConnection: string }>;
   #nextId = 1;
+  #isGreeted = false;
   #stderr = '';
   #end: Error | null = null;
   #change: Promise<void> | undefined;
@@ -190,28 +191,30 @@ export class AgentSession {
 
   #take(chunk: Buffer): void {
     if (this.#end) return;
-    let messages: Buffer[][];
     try {
-      messages = this.#reader.push(chunk);
+      for (const [id, status, ...fields] of this.#reader.push(chunk)) this.#settle(Number(id), String(status), fields);
     } catch (cause) {
-      this.#fail(
-        new HostError(
-          `the node answered with something else than the agent: "${excerpt(this.#reader.rest.toString())}"`,
-          {
-            hint: 'a start-up file of the login shell (.bashrc) must not print anything when there is no terminal',
-            cause,
-          },
-        ),
-      );
+      this.#fail(this.#foreign(cause));
       this.#process.kill();
-      return;
     }
-    for (const [id, status, ...fields] of messages) this.#settle(Number(id), String(status), fields);
+  }
+
+  /** What comes back is not what the agent says: a shell that greets, a program that writes in between, a node that lies. */
+  #foreign(cause: unknown): HostError {
+    const said = excerpt(this.#reader.rest.toString('utf8', 0, 1_000));
+    const waiting = [...this.#pending.values()].map(({ verb }) => `"${verb}"`).join(', ');
+    const hint = this.#isGreeted
+      ? 'something on the node writes to the terminal of the login, or is not what it seems'
+      : 'a start-up file of the login shell (.bashrc) must not print anything when there is no terminal';
+    const step = waiting === '' ? 'unasked' : waiting;
+    const text = `the node answered ${step} with something else than the agent does (${messageOf(cause)})`;
+    return new HostError(said === '' ? text : `${text}: "${said}"`, { hint, cause });
   }
 
   #settle(id: number, status: string, fields: Buffer[]): void {
     const pending = this.#pending.get(id);
-    if (!pending) return;
+    if (!pending) throw new RangeError('an answer to a question that was not put');
+    if (id === 0) this.#isGreeted = true;
     clearTimeout(pending.timer);
     this.#pending.delete(id);
     if (status === 'ok') pending.resolve(fields);

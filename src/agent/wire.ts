@@ -26,8 +26,7 @@ export function decodeFields(payload: Buffer): Buffer[] {
     const colon = payload.indexOf(0x3a, at);
     const digits = colon < 0 ? '' : payload.toString('latin1', at, colon);
     const end = colon + 1 + Number(digits);
-    if (!/^\d{1,10}$/.test(digits) || payload[end] !== 0x2c)
-      throw new RangeError('the answer is no sequence of netstrings');
+    if (!/^\d{1,10}$/.test(digits) || payload[end] !== 0x2c) throw new RangeError('no sequence of netstrings');
     fields.push(payload.subarray(colon + 1, end));
     at = end + 1;
   }
@@ -40,7 +39,10 @@ export function encodeMessage(fields: readonly Field[]): Buffer {
   return Buffer.concat([Buffer.from(`${payload.length}\n`), payload]);
 }
 
-/** Cuts a byte stream into the fields of its messages. */
+/** Bytes of the longest message that is taken from a node. The agent's own limit is lower, so that it can say so itself. */
+export const MAX_MESSAGE = 48 << 20;
+
+/** Cuts a byte stream into the fields of its messages. Keeps no more than MAX_MESSAGE bytes and the chunk that goes beyond. */
 export class MessageReader {
   #chunks: Buffer[] = [];
   #size = 0;
@@ -48,7 +50,7 @@ export class MessageReader {
 
   /**
    * Takes what arrived and gives the messages that are complete now.
-   * @throws RangeError where the stream is not the agent's, such as the greeting of a login shell
+   * @throws RangeError where the stream is not the agent's, such as the greeting of a login shell, or announces too much
    */
   push(chunk: Buffer): Buffer[][] {
     this.#chunks.push(chunk);
@@ -60,8 +62,9 @@ export class MessageReader {
       this.#chunks = [bytes];
       const newline = bytes.subarray(0, 12).indexOf(0x0a);
       const head = bytes.toString('latin1', 0, newline < 0 ? Math.min(12, bytes.length) : newline);
-      if (!/^\d{0,10}$/.test(head) || newline === 0) throw new RangeError("the stream is not the agent's");
+      if (!/^\d{0,10}$/.test(head) || newline === 0) throw new RangeError('no message begins so');
       if (newline < 0) return messages;
+      if (Number(head) > MAX_MESSAGE) throw new RangeError(`a message of ${head} bytes`);
       const end = newline + 1 + Number(head);
       if (bytes.length < end) {
         this.#wanted = end;

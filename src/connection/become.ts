@@ -10,6 +10,8 @@ export type StartPlain = (argv: Argv) => Promise<RemoteProcess>;
 
 const SUDO_TIMEOUT_MS = 30_000;
 const MAX_SEEN = 4096;
+/** Far more than a greeting and a lecture. */
+const MAX_BEFORE_START = 256 << 10;
 
 /**
  * Starts a program as another user by sudo.
@@ -130,10 +132,18 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
       reject(new HostError(`can't become "${become.user}": ${message}`, { hint }));
     };
     // Read step by step, not as a flow: what follows the token is left for whoever takes the streams over.
+    const isTooMuch = (): boolean => {
+      if (out.length + err.length <= MAX_BEFORE_START) return false;
+      fail('the node prints without end before the program begins', 'try sudo on the host by hand');
+      return true;
+    };
     const onOut = (): void => {
       out = Buffer.concat([out, readNow(child.stdout)]);
       const at = out.indexOf(tokenBytes);
-      if (at < 0) return;
+      if (at < 0) {
+        isTooMuch();
+        return;
+      }
       finish();
       giveBack(child.stdout, out.subarray(at + tokenBytes.length));
       // sudo ends the line of the prompt itself; what it wrote before, as its lecture, is not the program's.
@@ -143,7 +153,10 @@ function answerPrompt(become: Become, child: RemoteProcess, prompt: string, toke
     const onErr = (): void => {
       err = Buffer.concat([err, readNow(child.stderr)]);
       const at = err.indexOf(promptBytes);
-      if (at < 0) return;
+      if (at < 0) {
+        isTooMuch();
+        return;
+      }
       if (isAnswered) {
         fail('sudo does not take the password', 'check the password given with -K or ansible_become_password');
         return;

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -212,6 +213,44 @@ describe('agent', () => {
       start: () => link.start(['sh', '-c', 'echo Welcome; cat >/dev/null']),
     });
     await expect(noisy.read([])).rejects.toThrow('"Welcome"');
+  });
+
+  /** A session with a node on which a perl program of our own answers instead of the agent. */
+  async function lyingNode(program: string): Promise<AgentSession> {
+    const link = localLink();
+    const wait = 'my $in = ""; sysread STDIN, $in, 65536, length $in until $in =~ /5:first/;';
+    const greet = '$|=1; sub say_all { my $p = join "", map { length($_).":$_," } @_; print length($p)."\n$p" }';
+    return AgentSession.open(
+      { ...link, start: () => link.start(['perl', '-e', `${greet} say_all(0, "ok", 0, ""); ${wait} ${program}`]) },
+      { commandTimeoutMs: 2_000 },
+    );
+  }
+
+  it.each([
+    ['a wrong id', 'say_all(77, "ok"); sleep 9', 'an answer to a question that was not put'],
+    ['two answers', 'say_all(1, "ok"); say_all(1, "ok"); sleep 9', 'an answer to a question that was not put'],
+    [
+      'a message beyond all measure',
+      'print "4000000000\n"; print "x" x 65536 while 1',
+      'a message of 4000000000 bytes',
+    ],
+    ['bytes without sense', 'print "\\x00\\xff\\x1b]0;x\\x07" x 99; sleep 9', 'no message begins so'],
+    ['fields that are none', 'print "3\nabc"; sleep 9', 'no sequence of netstrings'],
+  ])('ends a session in which the node answers with %s', async (_, program, text) => {
+    const session = await lyingNode(program);
+    await session.hello();
+    const asked = session.call('first', []).then(() => session.call('second', []));
+    await expect(asked).rejects.toThrow(text);
+    await expect(asked).rejects.not.toThrow(/[\u0000-\u001f]/);
+    expect(session.failure).toBeInstanceOf(HostError);
+    session.close();
+  });
+
+  it('says itself that an answer is longer than the controller would take', async () => {
+    writeFileSync(join(dir, '1.conf'), Buffer.alloc(16 << 20));
+    for (const name of ['2.conf', '3.conf']) linkSync(join(dir, '1.conf'), join(dir, name));
+    await expect(agent.read([{ read: 'dir', path: dir, suffix: '.conf' }])).rejects.toThrow('longer than 40 MiB');
+    expect(await readFile(join(dir, 'none'))).toBeNull();
   });
 
   it('explains a node without perl', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -33,6 +33,18 @@ async function failureOf(pending: Promise<unknown>): Promise<HostError> {
 }
 
 const PATH = process.env['PATH'] ?? '';
+
+test('a node that prints without end in place of sudo is left alone', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'mcastctl-sudo-'));
+  try {
+    writeFileSync(join(dir, 'sudo'), '#!/bin/sh\nexec /usr/bin/yes\n', { mode: 0o755 });
+    const link = await local(dir, { ansible_become_password: 'x' });
+    const error = await failureOf(link.start(['true']));
+    expect(error.message).toBe('can\'t become "daemon": the node prints without end before the program begins');
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
 
 describe('sudo that needs no password', () => {
   test('runs the program as the other user, with all of its streams', async () => {
