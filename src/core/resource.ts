@@ -104,6 +104,11 @@ export interface Resource {
   readonly id: ResourceId;
   readonly reads: readonly Read[];
   /**
+   * The desired value of each property, as in `Change.to`. Tasks that want one property of one resource to be different things
+   * would undo each other for ever: that is a fault before anything is tried. Left out: not compared.
+   */
+  readonly wants?: Readonly<Record<string, unknown>>;
+  /**
    * Compares what was observed with what is desired. Called again after `try` and after `keep`: then the changes of
    * that layer must be gone. Never compares by truthiness.
    * @throws HostError where the node can't be brought there: missing device, wrong kind, output not understood

@@ -48,7 +48,12 @@ export interface TaskItem {
   readonly resources: readonly Resource[];
   /** The `when` of the task with this item's variables bound; always true without `when`. Throws HostError where it can't be evaluated. */
   when(facts: Facts): boolean;
+  /** false: `when` looks at the facts. */
+  readonly isConstant?: boolean;
 }
+
+/** Facts for those that don't look at them. */
+export const NO_FACTS: Facts = { nics: {}, hostname: '', kernel: '', arch: '', os: { id: '', version: '' } };
 
 /** A play made concrete: which hosts, in which batches, doing what. */
 export interface CompiledPlay {

@@ -1,7 +1,9 @@
 import type { AgentSession } from '../agent/session.ts';
+import { conflictsOf, describeConflict } from '../core/conflicts.ts';
+import { HostError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { Observations } from '../core/resource.ts';
-import { type CompiledPlay, type Facts, type HostTask, resourcesOf } from '../core/task.ts';
+import { type CompiledPlay, type Facts, type HostTask, NO_FACTS, resourcesOf, type TaskItem } from '../core/task.ts';
 import { limiter } from './limit.ts';
 import { Interrupted, untilAborted } from './until-aborted.ts';
 
@@ -23,9 +25,6 @@ export interface RunContext {
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
 }
-
-/** Facts for runs in which nothing asks for them. */
-const NO_FACTS: Facts = { nics: {}, hostname: '', kernel: '', arch: '', os: { id: '', version: '' } };
 
 /** A host that was logged in to and read. */
 export interface ReadHost extends OpenedSession {
@@ -85,9 +84,29 @@ async function readHost(context: RunContext, host: string): Promise<ReadHost> {
     // Both travel at once: the second does not wait for the first's answer.
     const answers = Promise.all([opened.session.read(reads), wantsFacts ? opened.session.facts() : NO_FACTS]);
     const [seen, facts] = await untilAborted(answers, context.signal);
+    refuseConflicts(context.plays, host, facts);
     return { ...opened, host, seen, facts };
   } catch (error) {
     await opened.close();
+    throw error;
+  }
+}
+
+/** Conflicts that only the facts bring about; others were faults of the playbook. @throws HostError with all of them */
+function refuseConflicts(plays: readonly CompiledPlay[], host: string, facts: Facts): void {
+  const handlers = plays.flatMap((play) => play.handlers.get(host) ?? []);
+  const found = conflictsOf([...tasksOf(plays, host), ...handlers], (item) => isActive(item, facts));
+  if (found.length === 0) return;
+  const told = found.map(describeConflict);
+  throw new HostError(told.map(({ message }) => message).join('; '), { hint: told[0]?.hint });
+}
+
+/** A condition that can't be evaluated fails its own task. */
+function isActive(item: TaskItem, facts: Facts): boolean {
+  try {
+    return item.when(facts);
+  } catch (error) {
+    if (error instanceof HostError) return false;
     throw error;
   }
 }

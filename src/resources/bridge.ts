@@ -34,6 +34,7 @@ function bridgeResource(params: BridgeParams): Resource {
   return {
     id: `bridge[${name}]`,
     reads: [...runtimeReads(name, wanted), ...INTERFACES_READS, ...NETWORKD_READS],
+    wants: Object.fromEntries(wanted.map(({ property, value }) => [property.name, shown(property, value)])),
     plan: (seen) => plan(name, wanted, seen),
   };
 }

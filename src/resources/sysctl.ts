@@ -228,6 +228,7 @@ function sysctlResource(spelling: string, value: string | number): Resource {
   return {
     id: `sysctl[${key}]`,
     reads,
+    wants: { value: reported(normaliseSysctlValue(wanted)) },
     plan(seen) {
       const runtime = planRuntime(seen, key, path, wanted);
       const persistent = planPersistent(seen, key, path, wanted);

@@ -57,7 +57,7 @@ function compileItem(task: PlayTask, scope: Scope, context: HostContext): TaskIt
   const faults = condition === false ? new FaultList() : context.faults;
   const resources = buildResources(task, scope, { ...context, faults });
   if (typeof condition === 'boolean') return { resources, when: () => condition };
-  return { resources, when: condition };
+  return { resources, when: condition, isConstant: false };
 }
 
 function buildResources(task: PlayTask, scope: Scope, context: HostContext): readonly Resource[] {

@@ -9,6 +9,7 @@ import { schemaFaults } from '../schema-faults.ts';
 import { hasTemplate, layerOf, plainLayer, Scope, type VarLayer } from '../vars.ts';
 import { faultOf, type YamlMap, type YamlNode } from '../yaml.ts';
 import { compileTask, type HostContext } from './compile-task.ts';
+import { addConflicts } from './conflicts.ts';
 import { readPlaybook } from './load.ts';
 import type { Play, Playbook, PlayTask } from './model.ts';
 import { ProbeSchema, toProbeParams } from './probe.ts';
@@ -76,13 +77,20 @@ function compileInto(
   options: CompileOptions,
   faults: FaultList,
 ): readonly CompiledPlay[] {
+  const texts = new Map(
+    playbook.plays.flatMap(({ tasks, handlers }) =>
+      [...tasks, ...handlers].map(({ source, params }) => [source.file, params.doc.text] as const),
+    ),
+  );
   const compiler: Compiler = { inventory, options, faults, resources: new ResourceCache() };
   const known = new Set(playbook.plays.flatMap((play) => play.tasks.flatMap((task) => [...task.tags])));
   for (const tag of unknownTags(options, known)) {
     // A check that compares nothing would find no drift.
     faults.add({ message: `--tags: no task has the tag "${tag}"`, hint: didYouMean(tag, [...known]) });
   }
-  return playbook.plays.map((play) => compilePlay(play, compiler));
+  const plays = playbook.plays.map((play) => compilePlay(play, compiler));
+  addConflicts(plays, (task) => texts.get(task.source.file), faults);
+  return plays;
 }
 
 interface Compiler {

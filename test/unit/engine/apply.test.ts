@@ -6,7 +6,7 @@ import { AgentSession } from '../../../src/agent/session.ts';
 import { HostError, UnreachableError } from '../../../src/core/errors.ts';
 import type { RunEvent } from '../../../src/core/events.ts';
 import type { ProbeReport } from '../../../src/core/probe.ts';
-import type { CompiledPlay } from '../../../src/core/task.ts';
+import type { CompiledPlay, Facts } from '../../../src/core/task.ts';
 import { applyPlays } from '../../../src/engine/apply.ts';
 import { checkHosts } from '../../../src/engine/check.ts';
 import type { OpenedSession } from '../../../src/engine/fleet.ts';
@@ -416,6 +416,34 @@ describe('check', () => {
       },
     });
     expect([logins, calls]).toEqual([1, 1]);
+  });
+});
+
+describe('tasks that contradict each other once the facts are known', () => {
+  const wishing = (host: string, value: string) => ({ ...toy(host), wants: { x: value } });
+  const when = (resource: ReturnType<typeof wishing>, hostname: boolean) => ({
+    items: [{ resources: [resource], isConstant: false, when: (facts: Facts) => (facts.hostname !== '') === hostname }],
+  });
+
+  it('are refused on their host before anything is tried', async () => {
+    const tasks = (host: string, other: boolean) => [
+      toyTask(host, 'one', [], when(wishing(host, 'new'), true)),
+      toyTask(host, 'two', [], {
+        ...when(wishing(host, 'else'), other),
+        source: { file: 'p.yml', line: 9, column: 3 },
+      }),
+    ];
+    const play = toyPlay({ a: tasks('a', true), b: tasks('b', false) }, { needsFacts: true });
+    const { hosts, exitCode } = await apply([play]);
+    expect(hosts.a).toMatchObject({
+      status: 'failed',
+      tasks: [],
+      error: expect.stringMatching(
+        /^toy\[x\]: x is to be "new" by task "one" \(play.yml:1:1\) and "else" by task "two" \(p.yml:9:3\)/,
+      ),
+    });
+    expect([hosts.b?.status, exitCode]).toEqual(['changed', 1]);
+    expect(now('a')).toEqual(['old', 'old']);
   });
 });
 

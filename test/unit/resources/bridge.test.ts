@@ -21,6 +21,16 @@ function show(name: string, stdout: string, more: { code?: number; stderr?: stri
   return { [`ip -d -j addr show dev ${name}`]: { stdout, ...more } };
 }
 
+test('says what it wants, in the words of reports', () => {
+  const { wants } = resource({
+    name: 'br0',
+    multicast_querier: false,
+    multicast_router: 0,
+    multicast_query_interval: 2.5,
+  });
+  expect(wants).toEqual({ multicast_querier: false, multicast_router: 0, multicast_query_interval: 2.5 });
+});
+
 /** What a real iproute2 said of a real bridge: querier on, igmp version 3, 198.18.0.1/24. */
 const running: Node = { files: {}, runs: show('br0', fixture('br0')) };
 

@@ -47,6 +47,12 @@ const plan = (params: Record<string, unknown>, tree: Tree) => {
 
 const RMEM = '/proc/sys/net/core/rmem_max';
 
+test('says what it wants, whatever the spelling', () => {
+  expect(only({ 'net.core.rmem_max': '1' }).wants).toEqual({ value: 1 });
+  expect(only({ 'net.core.rmem_max': 0 }).wants).toEqual({ value: 0 });
+  expect(only({ 'net.ipv4.tcp_rmem': '4096\t1  2' }).wants).toEqual({ value: '4096 1 2' });
+});
+
 describe('runtime', () => {
   test('a value in force and given by the next boot needs nothing', () => {
     const result = plan(

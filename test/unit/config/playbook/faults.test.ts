@@ -343,3 +343,59 @@ describe('faults of a playbook', () => {
     ]);
   });
 });
+
+describe('tasks that would undo each other', () => {
+  const two = (more = '') => `- hosts: all
+  tasks:
+    - name: On
+      bridge: { name: vmbr0, multicast_querier: true, multicast_router: 0 }
+    - name: Off
+      bridge: { name: vmbr0, multicast_querier: false, multicast_router: 0 }
+${more}`;
+
+  it('are a fault with both places', () => {
+    expect(
+      faultsOf(() => compile(two())),
+    ).toBe(`site.yml:5:7: bridge[vmbr0]: multicast_querier is to be true by task "On" (site.yml:3:7) and false by task "Off" (site.yml:5:7): it would never stay as desired (hosts pve1, pve2)
+  4 |       bridge: { name: vmbr0, multicast_querier: true, multicast_router: 0 }
+> 5 |     - name: Off
+    |       ^
+  6 |       bridge: { name: vmbr0, multicast_querier: false, multicast_router: 0 }
+hint: keep one of them, or let their "when" exclude each other`);
+  });
+
+  it.each([
+    [
+      'in another play',
+      '- hosts: pve2\n  tasks:\n    - sysctl: { a.b: 0 }\n- hosts: all\n  tasks:\n    - sysctl: { a.b: "" }\n',
+    ],
+    [
+      'a handler',
+      '- hosts: pve1\n  tasks:\n    - sysctl: { a.b: 1 }\n      notify: h\n  handlers:\n    - { name: h, sysctl: { a.b: 2 } }\n',
+    ],
+    ['items of a loop', '- hosts: pve1\n  tasks:\n    - sysctl: { a.b: "{{item}}" }\n      loop: [1, 2]\n'],
+  ])('are found %s', (_, text) => {
+    expect(faultsOf(() => compile(text))).toMatch(
+      /^site\.yml:\d+:7: sysctl\[a\.b\]: value is to be .* and .*: it would never stay as desired/,
+    );
+  });
+
+  it.each([
+    ['the same value', '    - sysctl: { a.b: 1 }\n    - sysctl: { a.b: 1 }\n'],
+    ['one is left out', '    - sysctl: { a.b: 1 }\n    - sysctl: { a.b: 2 }\n      when: index == 3\n'],
+    ['facts decide', '    - sysctl: { a.b: 1 }\n    - sysctl: { a.b: 2 }\n      when: facts.hostname == "x"\n'],
+    [
+      'different hosts',
+      '    - sysctl: { a.b: 1 }\n      when: index == 1\n    - sysctl: { a.b: 2 }\n      when: index == 2\n',
+    ],
+  ])('are none where %s', (_, tasks) => {
+    expect(compile(`- hosts: all\n  tasks:\n${tasks}`)).toHaveLength(1);
+  });
+
+  it('are none where tags choose one', () => {
+    const text = two()
+      .replaceAll('name: O', 'tags: [x]\n      name: O')
+      .replace('tags: [x]\n      name: On', 'name: On');
+    expect(compile(text, { tags: ['x'] })).toHaveLength(1);
+  });
+});

@@ -14,7 +14,8 @@ export interface Kept extends Resource {
 }
 
 function keep(id: ResourceId, params: unknown): Kept {
-  return { id, params, reads: [], plan: () => ({ changes: [], try: [], undo: [], keep: [] }) };
+  const wants = typeof params === 'object' && params !== null ? { ...params } : { value: params };
+  return { id, params, reads: [], wants, plan: () => ({ changes: [], try: [], undo: [], keep: [] }) };
 }
 
 const Bridge = z.strictObject({
