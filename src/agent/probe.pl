@@ -15,12 +15,19 @@ our $ECHOES = 10;       # packets of a run that ask for an echo: enough for a me
 our $BURST = 32;        # packets sent in one go when late: reading must not starve
 our $MAX_SEQ = 4_000_000;
 
+# Ends sending and collecting; whoever waits for it is told why.
+sub probe_stop {
+  my $why = shift;
+  my @waiting = grep { $_ } $probe{send_timer} && $probe{sending}, $probe{collect} && $probe{collect}{id};
+  cancel($_) for grep { $_ } delete @probe{'send_timer', 'collect_timer'};
+  delete $probe{collect};
+  fail($_, $why) for @waiting;
+}
+
 sub probe_close {
   for my $fh (grep { $_ } @probe{'unicast', 'multicast'}) { unwatch($fh); close $fh }
-  cancel($_) for grep { $_ } @probe{'send_timer', 'collect_timer'};
-  my @waiting = grep { $_ } $probe{send_timer} && $probe{sending}, $probe{collect} && $probe{collect}{id};
+  probe_stop('the probe was stopped');
   %probe = ();
-  fail($_, 'the probe was stopped') for @waiting;
 }
 
 # All addresses of the node, by rtnetlink(7): { family, index, scope, flags, address }.
@@ -258,8 +265,7 @@ sub probe_tick {
 $VERB{'probe-run'} = sub {
   my ($id, $run, $self, $total, $interval, $warm_ups, @peers) = @_;
   return fail($id, 'no probe is open') if !$probe{unicast};
-  cancel($_) for grep { $_ } delete @probe{'send_timer', 'collect_timer'};
-  delete $probe{collect};
+  probe_stop('another run was begun');
   delete $probe{count}{$_} for grep { $_ < $run } keys %{ $probe{count} };
   my @targets;
   while (my ($index, $text) = splice @peers, 0, 2) {
@@ -325,6 +331,7 @@ sub probe_collected {
 $VERB{'probe-collect'} = sub {
   my ($id, $run, $linger, @peers) = @_;
   return fail($id, "run $run is not the one under way") if !$probe{unicast} || $run != $probe{run};
+  return fail($id, "run $run is being collected") if $probe{collect};
   my (@all, @awaited);
   while (my ($index, $is_awaited) = splice @peers, 0, 2) { push @all, $index; push @awaited, $index if $is_awaited }
   $probe{collect} = { id => $id, peers => \@all, awaited => \@awaited };

@@ -36,6 +36,9 @@ function sentence(before: ProbePath, now: ProbePath, maxLoss: number): string | 
     return `multicast ${route} loses more than before: ${formatLoss(now.multicast)} now, ${formatLoss(before.multicast)} before`;
   if (now.verdict !== 'unreachable' && before.unicast.received > 0 && now.unicast.received === 0)
     return `unicast no longer arrives ${route}, multicast does`;
+  // Corosync's token travels by unicast, whatever the transport.
+  if (now.verdict !== 'unreachable' && hasMoreLoss(before.unicast, now.unicast, maxLoss))
+    return `unicast ${route} loses ${formatLoss(now.unicast)} now: ${arrived(now.unicast)} unicast packets arrived, before ${arrived(before.unicast)}`;
   return null;
 }
 

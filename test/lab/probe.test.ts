@@ -91,6 +91,19 @@ describe('three nodes at one switch', () => {
     expect(reports.map((report) => report.paths[0]?.multicast.received)).toEqual([10, 5]);
   });
 
+  test('who waits for a run that another takes the place of is told, and not left without an answer', async () => {
+    await open();
+    const agent = agents.get('a');
+    const slow = agent?.call('probe-run', [1, 0, 1_000, 10, 0]);
+    const next = agent?.call('probe-run', [2, 0, 1, 1, 0]);
+    await expect(slow).rejects.toThrow('another run was begun');
+    await expect(next).resolves.toEqual([]);
+    const first = agent?.call('probe-collect', [2, 200, 1, 1]);
+    await expect(agent?.call('probe-collect', [2, 0])).rejects.toThrow('run 2 is being collected');
+    await expect(first).resolves.toHaveLength(1);
+    expect(agent?.failure).toBeNull();
+  });
+
   test('a packet every millisecond keeps its pace', async () => {
     const probe = await open();
     await probe.run();

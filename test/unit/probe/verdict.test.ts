@@ -63,6 +63,20 @@ describe('against the baseline', () => {
       ['nothing arrives any more from "a" to "b", neither multicast nor unicast'],
     ],
     [
+      'a little more loss where there was none',
+      one(),
+      one(scattered(20, 17)),
+      ['multicast from "a" to "b" loses 15% now: 17 of 20 multicast packets arrived, before 20 of 20'],
+    ],
+    ['unicast loss by chance', one(), one(undefined, scattered(20, 17)), []],
+    [
+      'unicast loss',
+      one(),
+      one(undefined, scattered(20, 8)),
+      ['unicast from "a" to "b" loses 60% now: 8 of 20 unicast packets arrived, before 20 of 20'],
+    ],
+    ['unicast that loses as before', one(undefined, scattered(20, 8)), one(undefined, scattered(20, 7)), []],
+    [
       'no unicast any more',
       one(),
       one(undefined, firstOf(20, 0)),
