@@ -18,12 +18,28 @@ export function sourceAt(file: string, text: string, offset: number): SourceRef 
   return { file, line, column: before.length - lastBreak };
 }
 
+/** A key whose value is nobody's business, in YAML, INI or a sysctl file. */
+const SECRET = /^(.*(?:pass(?:word|wd|phrase)?|secret)["']?[ \t]*[:=][ \t]*)(.*)$/i;
+
+/** The lines without the values of passwords, also where a value stands on the lines below its key. */
+function withoutSecrets(lines: readonly string[]): string[] {
+  let keyIndent: number | null = null;
+  return lines.map((line) => {
+    const indent = line.search(/\S|$/);
+    if (keyIndent !== null && (indent > keyIndent || line.trim() === '')) return line.replace(/\S.*$/, '***');
+    const [, key = '', value = ''] = SECRET.exec(line) ?? [];
+    keyIndent = key !== '' && /^(?:[|>].*|#.*|)$/.test(value) ? indent : null;
+    return key === '' || keyIndent !== null ? line : `${key}***`;
+  });
+}
+
 /**
- * The line that `source` names with one line of context on each side and a caret below the column.
+ * The line that `source` names with one line of context on each side and a caret below the column. Values of passwords are not
+ * shown.
  * @param text the whole text of `source.file`
  */
 export function codeFrame(text: string, source: SourceRef): string {
-  const lines = text.split(/\r?\n/);
+  const lines = withoutSecrets(text.split(/\r?\n/));
   const first = Math.max(1, source.line - 1);
   const last = Math.min(lines.length, source.line + 1);
   const width = String(last).length;

@@ -34,15 +34,16 @@ function sgr(code: number, end: number): (text: string) => string {
 
 const COLOUR: Paint = { good: sgr(32, 39), warn: sgr(33, 39), bad: sgr(31, 39), dim: sgr(2, 22), bold: sgr(1, 22) };
 
-/** All control characters but tab, line feed and the colours of `COLOUR`. */
-const COMMANDS = /(\u001b\[\d{1,2}m)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+/** All control characters but tab, line feed and the colours of `COLOUR`; and what turns the direction of writing round. */
+const COMMANDS =
+  /(\u001b\[(?:1|2|22|31|32|33|39)m)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text for a terminal in which nothing but our colours is a command: names and messages of nodes may hold anything. */
 export function forTerminal(text: string): string {
-  return text.replace(
-    COMMANDS,
-    (found, colour?: string) => colour ?? `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return text.replace(COMMANDS, (found, colour?: string) => {
+    const code = found.charCodeAt(0).toString(16);
+    return colour ?? (code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`);
+  });
 }
 
 function writer(stream: NodeJS.WriteStream): (text: string) => void {

@@ -11,6 +11,7 @@ describe('what a terminal is given', () => {
   it.each([
     ['plain "text", ä → ✓\n\tof two lines\n', 'plain "text", ä → ✓\n\tof two lines\n'],
     ['\u001b[31mred\u001b[39m', '\u001b[31mred\u001b[39m'],
+    ['\u001b[8mhidden\u202egnp.exe', '\\x1b[8mhidden\\u202egnp.exe'],
     ['\u001b]0;title\u0007', '\\x1b]0;title\\x07'],
     ['\u001b[2J\u001b[1;1Hgone\rback\u009b2J', '\\x1b[2J\\x1b[1;1Hgone\\x0dback\\x9b2J'],
   ])('%j', (text, shown) => {
