@@ -77,6 +77,8 @@ unpack_ifupdown2() {
     cp -a "$layer.new/root/$folder/." "$layer.new/root/usr/$folder/"
     rm -rf "$layer.new/root/$folder"
   done
+  # It keeps its VRF tables here; iproute2 of Debian 13 does not bring the folder any more.
+  mkdir -p "$layer.new/root/etc/iproute2/rt_tables.d"
   # Its postinst does this.
   chmod +x "$layer.new/root/usr/share/ifupdown2/__main__.py"
   mv "$layer.new/root" "$layer"

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,14 @@ import { type InventoryOptions, inventoryCommand } from '../../src/commands/inve
 const folder = fileURLToPath(new URL('../fixtures/inventories', import.meta.url));
 const files = readdirSync(folder).map((name) => join(folder, name, mainFile(name)));
 const run = promisify(execFile);
+
+/**
+ * The reference is ansible-core 2.14. Later versions print the same but for a "profile" of the program, and for these
+ * inventories, whose tags, order and internal variables they treat otherwise: there its recorded answers count.
+ */
+const CHANGED_LATER = ['09', '12', '18'];
+const RECORDED = fileURLToPath(new URL('../fixtures/ansible-2.14.json', import.meta.url));
+const recorded: Readonly<Record<string, string>> = JSON.parse(readFileSync(RECORDED, 'utf8'));
 
 interface Case {
   readonly file: string;
@@ -71,12 +79,21 @@ function ours({ file, options }: Case): string {
 }
 
 const answers = new Map<Case, string>();
+const PROFILE = /,\n +"profile": "inventory_legacy"/;
+let isReference = false;
+
+function keyOf({ file, args }: Case): string {
+  return [file.slice(folder.length + 1), ...args].join(' ');
+}
+
 // Ansible also reads group_vars in the current folder: it runs in an empty one.
 const empty = mkdtempSync(join(tmpdir(), 'mcastctl-inventory-'));
 
 beforeAll(async () => {
-  const found = spawnSync('ansible-inventory', ['--version'], { cwd: empty });
+  const found = spawnSync('ansible-inventory', ['--version'], { cwd: empty, encoding: 'utf8' });
   if (found.error !== undefined) throw new Error('ansible-inventory is missing: apt-get install ansible-core');
+  const version = Number(/core 2\.(?<minor>\d+)/.exec(found.stdout)?.groups?.minor);
+  isReference = version === 14;
   const config = join(empty, 'ansible.cfg');
   writeFileSync(config, '');
   const env = { ...process.env, ANSIBLE_CONFIG: config, ANSIBLE_NOCOLOR: '1', LC_ALL: 'C.UTF-8' };
@@ -84,7 +101,8 @@ beforeAll(async () => {
   const worker = async () => {
     for (let next = open.shift(); next !== undefined; next = open.shift()) {
       const { stdout } = await run('ansible-inventory', ['-i', next.file, ...next.args], { env, cwd: empty });
-      answers.set(next, stdout);
+      const isRecorded = !isReference && keyOf(next) in recorded;
+      answers.set(next, isRecorded ? (recorded[keyOf(next)] ?? '') : stdout.replace(PROFILE, ''));
     }
   };
   await Promise.all([worker(), worker()]);
@@ -93,6 +111,13 @@ beforeAll(async () => {
 afterAll(() => rmSync(empty, { recursive: true }));
 
 it('has at least fifteen inventories', () => expect(files.length).toBeGreaterThanOrEqual(15));
+
+it('the recorded answers are those of ansible-core 2.14', () => {
+  const changed = cases.filter(({ file }) => CHANGED_LATER.some((id) => file.startsWith(join(folder, id))));
+  const now = Object.fromEntries(changed.map((each) => [keyOf(each), answers.get(each)]));
+  expect(changed.length).toBeGreaterThan(3);
+  expect(recorded).toEqual(now);
+});
 
 describe('prints what ansible-inventory prints', () => {
   it.each(cases.map((each) => [each.file.slice(folder.length + 1), each.args.join(' '), each] as const))(

@@ -1,5 +1,17 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { labDown, labExec, labInventory, labStatus, labUp } from '../../src/commands/lab.ts';
@@ -326,7 +338,14 @@ describe('an up that does not come to its end', () => {
 });
 
 describe('a machine that can not carry a lab', () => {
-  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, 'dist/cli.js', 'lab'];
+  // Where nobody may read it, whoever owns the checkout.
+  const open = mkdtempSync(join(tmpdir(), 'mcastctl-nobody-'));
+  chmodSync(open, 0o755);
+  cpSync('dist', join(open, 'dist'), { recursive: true });
+  cpSync('package.json', join(open, 'package.json'));
+  const program = [process.execPath, join(open, 'dist/cli.js'), 'lab'];
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', ...program];
+  afterAll(() => rmSync(open, { recursive: true }));
   const up = ['up', '--name', 'test-nobody'];
 
   test('without root: one sentence, exit 3', () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -84,6 +84,8 @@ export async function startSshd(
       'PermitRootLogin yes',
       'LogLevel VERBOSE',
       'MaxStartups 100',
+      // Since 9.8 an address whose logins failed is kept waiting, and every test comes from the same one.
+      ...(sshdVersion() >= 9.8 ? ['PerSourcePenalties no'] : []),
       ...extra,
     ].join('\n'),
   );
@@ -97,7 +99,7 @@ export async function startSshd(
     port,
     log: () => log,
     dropSessions() {
-      for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+      for (const pid of descendantsOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
     },
     async stop() {
       const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -105,6 +107,16 @@ export async function startSshd(
       await ended;
     },
   };
+}
+
+function sshdVersion(): number {
+  const { stderr } = spawnSync('ssh', ['-V'], { encoding: 'utf8' });
+  return Number(/OpenSSH_(\d+\.\d+)/.exec(stderr)?.[1] ?? 0);
+}
+
+/** A session is a process of its own below the one that sshd starts, from some version on. */
+function descendantsOf(parent: number): number[] {
+  return childrenOf(parent).flatMap((child) => [...descendantsOf(child), child]);
 }
 
 function childrenOf(parent: number): number[] {
