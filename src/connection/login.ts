@@ -4,6 +4,7 @@ import { messageOf, UnreachableError } from '../core/errors.ts';
 import { type AuthLog, gatherIdentities, IdentityAgent, planAuth } from './auth.ts';
 import { checkHostKey, hostKeyAlgorithms } from './host-key-check.ts';
 import { jumpKey, type Run } from './run.ts';
+import { withoutPassword } from './secret.ts';
 import type { SshTarget } from './target.ts';
 import { DroppedError, droppedError, openProxyCommand, openTcp, placeOf, type Transport } from './transport.ts';
 
@@ -157,7 +158,7 @@ class Attempt {
     if (proxy?.kind === 'command' && phase === 'handshake' && isCut && trouble !== '') {
       const isDrop = /kex_exchange_identification|banner exchange|reset by peer/i.test(trouble);
       const Kind = isDrop ? DroppedError : UnreachableError;
-      return new Kind(host, `the ProxyCommand "${proxy.command}" failed: ${trouble}`, {
+      return new Kind(host, `the ProxyCommand "${withoutPassword(proxy.command)}" failed: ${trouble}`, {
         hint: 'try the command by hand',
         cause: error,
       });
@@ -174,7 +175,9 @@ class Attempt {
     const trouble = this.#transport.trouble();
     const what = phase === 'handshake' ? 'the SSH key exchange was' : 'the login was';
     const by =
-      proxy?.kind === 'command' ? ` through the ProxyCommand "${proxy.command}"${trouble && `: ${trouble}`}` : '';
+      proxy?.kind === 'command'
+        ? ` through the ProxyCommand "${withoutPassword(proxy.command)}"${trouble && `: ${trouble}`}`
+        : '';
     return new UnreachableError(
       host,
       `${what} not done by ${placeOf(this.#target)} within ${connectTimeoutMs / 1000} s${by}`,

@@ -25,3 +25,8 @@ export class Secret {
     return '***';
   }
 }
+
+/** A command line of the user's own, for a message: the password that `sshpass -p` is given is left out. */
+export function withoutPassword(command: string): string {
+  return command.replace(/(\bsshpass\b.*?\s-p[ \t]*)('[^']*'|"(?:[^"\\]|\\.)*"|(?:\\.|\S)+)/s, '$1***');
+}

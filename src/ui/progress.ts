@@ -1,5 +1,5 @@
 import type { Emit, RunEvent } from '../core/events.ts';
-import type { Io } from './io.ts';
+import { forTerminal, type Io } from './io.ts';
 
 export interface Progress {
   readonly emit: Emit;
@@ -44,7 +44,7 @@ function plainLine(event: RunEvent): string | null {
 
 /** listr2 is loaded only when a run takes longer than a person waits without asking. */
 function liveProgress(hosts: readonly string[], io: Io): Progress {
-  const titles = new Map<string, string>(hosts.map((host) => [host, host]));
+  const titles = new Map<string, string>(hosts.map((host) => [host, forTerminal(host)]));
   const listeners = new Map<string, (title: string, isDone: boolean) => void>();
   const done = new Map<string, boolean>();
   const notes: string[] = [];
@@ -56,7 +56,7 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
   }, PATIENCE_MS);
 
   function set(host: string, text: string, isDone = false): void {
-    titles.set(host, `${host}: ${text}`);
+    titles.set(host, forTerminal(`${host}: ${text}`));
     if (isDone) done.set(host, true);
     listeners.get(host)?.(titles.get(host) ?? host, isDone);
   }

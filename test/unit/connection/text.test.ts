@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { parseJumps } from '../../../src/connection/jump.ts';
 import { matchesPattern, matchesPatternList } from '../../../src/connection/patterns.ts';
 import { quoteArgv } from '../../../src/connection/quote.ts';
-import { Secret } from '../../../src/connection/secret.ts';
+import { Secret, withoutPassword } from '../../../src/connection/secret.ts';
 import { parseSshArguments } from '../../../src/connection/ssh-args.ts';
 import { expandPath, expandTokens, isShellSafe } from '../../../src/connection/tokens.ts';
 import { splitConfigWords, splitShellWords } from '../../../src/connection/words.ts';
@@ -172,4 +172,15 @@ test('a secret shows nowhere', () => {
     'hunter2',
   );
   expect(holder.password.reveal()).toBe('hunter2');
+});
+
+test.each([
+  ['sshpass -p hunter2 ssh -W %h:%p -p 2222 bastion', 'sshpass -p *** ssh -W %h:%p -p 2222 bastion'],
+  ['/usr/bin/sshpass -v -phunter2 ssh b -p 22', '/usr/bin/sshpass -v -p*** ssh b -p 22'],
+  [`sshpass -p 'hunter2 "x' ssh b`, 'sshpass -p *** ssh b'],
+  [`sshpass -p "hun\\"ter2" ssh b`, 'sshpass -p *** ssh b'],
+  ['sshpass -p hun\\ ter2 ssh b', 'sshpass -p *** ssh b'],
+  ['ssh -p 2222 -W %h:%p bastion', 'ssh -p 2222 -W %h:%p bastion'],
+])('a command in a message tells no password: %s', (command, shown) => {
+  expect(withoutPassword(command)).toBe(shown);
 });
