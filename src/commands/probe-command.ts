@@ -8,6 +8,7 @@ import { limiter } from '../engine/limit.ts';
 import { errorText, exitCodeOf, hostFailure, worst } from '../engine/outcome.ts';
 import { untilAborted } from '../engine/until-aborted.ts';
 import type { Io } from '../ui/io.ts';
+import { startProgress } from '../ui/progress.ts';
 import type { CommonOptions } from './options.ts';
 import { checkOutput, writeOutput } from './output.ts';
 import { connector, readInventory } from './prepare.ts';
@@ -47,17 +48,22 @@ export async function probeCommand(
   if (seconds >= 2) io.err(`probing ${hosts.length} hosts for ${Math.round(seconds)} s\n`);
 
   const reports = new Map<string, HostReport>(hosts.map((host) => [host, { status: 'ok', error: null, tasks: [] }]));
+  const progress = startProgress(hosts, io, true);
   const limit = limiter(options.forks);
   const opened = new Map<string, OpenedSession>();
   await Promise.all(
     hosts.map((host) =>
       limit(async () => {
         try {
+          progress.emit({ type: 'host', host, phase: 'connecting' });
           const opening = open(host).then((session) => opened.set(host, session) && session);
           const session = await untilAborted(opening, signal);
           await untilAborted(session.session.hello(), signal);
+          progress.emit({ type: 'host', host, phase: 'probing' });
         } catch (error) {
-          reports.set(host, hostFailure(error));
+          const report = hostFailure(error);
+          reports.set(host, report);
+          progress.emit({ type: 'host-done', host, report });
         }
       }),
     ),
@@ -76,6 +82,7 @@ export async function probeCommand(
     if (!(error instanceof HostError)) throw error;
     problem = errorText(error);
   } finally {
+    await progress.stop();
     await Promise.all([...opened.values()].map((session) => session.close().catch(() => {})));
   }
   const statuses = [...reports.values()].map((report) => report.status);
@@ -118,9 +125,12 @@ function print(
   options: CommonOptions,
   io: Io,
 ): void {
+  // What is the same for many hosts is said once.
+  const byError = new Map<string, string[]>();
   for (const [host, { error }] of Object.entries(report.hosts)) {
-    if (error !== null) io.err(`${io.paint.bad(host)}: ${error}\n`);
+    if (error !== null) byError.set(error, [...(byError.get(error) ?? []), host]);
   }
+  for (const [error, hosts] of byError) io.err(`${io.paint.bad(hosts.join(', '))}: ${error}\n`);
   if (problem !== null) io.err(`${io.paint.bad('error:')} ${problem}\n`);
   if (options.format === 'json') writeOutput(`${JSON.stringify(report, null, 2)}\n`, options.output, io);
   else if (outcome) writeOutput(probeText(outcome, io), options.output, io);

@@ -2,7 +2,7 @@ import type { HostReport, TaskReport } from './report.ts';
 
 /** What happens during a run, for those who show it. Printers consume events and know nothing of the engine. */
 export type RunEvent =
-  | { readonly type: 'host'; readonly host: string; readonly phase: 'connecting' | 'reading' }
+  | { readonly type: 'host'; readonly host: string; readonly phase: 'connecting' | 'reading' | 'probing' }
   | {
       readonly type: 'task';
       readonly host: string;

@@ -6,6 +6,8 @@ export interface Io {
   err(text: string): void;
   /** Whether standard error is a terminal on which lines may be rewritten. */
   readonly isLive: boolean;
+  /** Whether standard error is a terminal: somebody waits before it. */
+  readonly isTerminal: boolean;
   /** Columns of standard output. */
   readonly width: number;
   /** Whether characters beyond ASCII can be shown. */
@@ -62,6 +64,7 @@ export function processIo(hasColour: boolean): Io {
     out: writer(stdout),
     err: writer(stderr),
     isLive: stderr.isTTY === true && env.TERM !== 'dumb' && env.CI === undefined,
+    isTerminal: stderr.isTTY === true,
     width: stdout.columns ?? 80,
     unicode: /utf-?8/i.test(locale) && env.TERM !== 'linux',
     paint: isPlain ? PLAIN : COLOUR,

@@ -9,10 +9,15 @@ export interface Progress {
 
 /** Milliseconds of silence after which people wonder whether anything happens. */
 const PATIENCE_MS = 700;
+/** Milliseconds of silence after which they wonder again. */
+const REMINDER_MS = 10_000;
+/** Hosts that a line names before it only counts them. */
+const MOST_NAMES = 5;
 
 const PHASES = {
   connecting: 'connecting',
   reading: 'reading',
+  probing: 'probing',
   trying: 'trying',
   proving: 'proving',
   keeping: 'writing',
@@ -20,19 +25,51 @@ const PHASES = {
 } as const;
 
 /**
- * Shows on standard error what each host is at: a live list on a terminal, a line for each task done elsewhere.
+ * Shows on standard error what each host is at: a live list on a terminal, lines elsewhere.
  * @param isQuiet nothing without a terminal: what cron mails must be the report alone
  */
 export function startProgress(hosts: readonly string[], io: Io, isQuiet: boolean): Progress {
-  if (io.isLive) return liveProgress(hosts, io);
+  return io.isLive && io.unicode ? liveProgress(hosts, io) : lineProgress(hosts, io, isQuiet);
+}
+
+/** A line for each thing that is done; on a terminal, after a silence, also one about what is waited for. */
+function lineProgress(hosts: readonly string[], io: Io, isQuiet: boolean): Progress {
+  const doing = new Map<string, string>(hosts.map((host) => [host, 'waiting']));
+  let timer: NodeJS.Timeout | undefined;
+  function waitFor(milliseconds: number): void {
+    clearTimeout(timer);
+    if (!io.isTerminal) return;
+    timer = setTimeout(() => {
+      if (doing.size > 0) io.err(`${waitLine(doing)}\n`);
+      waitFor(REMINDER_MS);
+    }, milliseconds);
+  }
+  waitFor(PATIENCE_MS);
   return {
     emit: (event) => {
-      if (isQuiet) return;
-      const line = plainLine(event);
-      if (line !== null) io.err(`${line}\n`);
+      if (event.type === 'host') doing.set(event.host, PHASES[event.phase]);
+      if (event.type === 'task') doing.set(event.host, PHASES[event.phase]);
+      if (event.type === 'host-done') doing.delete(event.host);
+      const line = isQuiet ? null : plainLine(event);
+      if (line === null) return;
+      io.err(`${line}\n`);
+      waitFor(REMINDER_MS);
     },
-    stop: async () => {},
+    stop: async () => clearTimeout(timer),
   };
+}
+
+/** What is waited for, such as `connecting: pve1, pve2 and 14 more; reading: pve9`. */
+function waitLine(doing: ReadonlyMap<string, string>): string {
+  const byPhase = [...doing];
+  const phases = [...new Set(byPhase.map(([, phase]) => phase))];
+  return phases
+    .map((phase) => {
+      const names = byPhase.flatMap(([host, at]) => (at === phase ? [host] : []));
+      const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+      return `${phase}: ${names.slice(0, MOST_NAMES).join(', ')}${more}`;
+    })
+    .join('; ');
 }
 
 function plainLine(event: RunEvent): string | null {
@@ -45,20 +82,21 @@ function plainLine(event: RunEvent): string | null {
 /** listr2 is loaded only when a run takes longer than a person waits without asking. */
 function liveProgress(hosts: readonly string[], io: Io): Progress {
   const titles = new Map<string, string>(hosts.map((host) => [host, forTerminal(host)]));
-  const listeners = new Map<string, (title: string, isDone: boolean) => void>();
+  const listeners = new Map<string, () => void>();
+  /** Hosts that are done, and whether well. */
   const done = new Map<string, boolean>();
   const notes: string[] = [];
   let isStopped = false;
   let view: Promise<unknown> = Promise.resolve();
   let finishAll: () => void = () => {};
   const timer = setTimeout(() => {
-    view = show();
+    // A view that fails is no reason to stop a run.
+    view = show().catch(() => {});
   }, PATIENCE_MS);
 
-  function set(host: string, text: string, isDone = false): void {
+  function set(host: string, text: string): void {
     titles.set(host, forTerminal(`${host}: ${text}`));
-    if (isDone) done.set(host, true);
-    listeners.get(host)?.(titles.get(host) ?? host, isDone);
+    listeners.get(host)?.();
   }
 
   async function show(): Promise<void> {
@@ -70,12 +108,15 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
     const tasks = hosts.map((host) => ({
       title: titles.get(host) ?? host,
       task: (_: unknown, task: { title: string }) =>
-        new Promise<void>((resolve) => {
-          listeners.set(host, (title, isDone) => {
-            task.title = title;
-            if (isDone) resolve();
-          });
-          if (done.has(host)) resolve();
+        new Promise<void>((resolve, reject) => {
+          const update = (): void => {
+            task.title = titles.get(host) ?? host;
+            const isWell = done.get(host);
+            if (isWell === true) resolve();
+            if (isWell === false) reject(new Error(task.title));
+          };
+          listeners.set(host, update);
+          update();
           void finished.then(resolve);
         }),
     }));
@@ -84,8 +125,8 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
       concurrent: true,
       exitOnError: false,
       registerSignalListeners: false,
-      renderer: io.unicode ? 'default' : 'simple',
-      rendererOptions: { logger },
+      // The report says all of it again.
+      rendererOptions: { logger, clearOutput: true, showErrorMessage: false },
     } as ConstructorParameters<typeof Listr>[1]).run();
   }
 
@@ -94,7 +135,10 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
       if (event.type === 'host') set(event.host, PHASES[event.phase]);
       if (event.type === 'task') set(event.host, `${event.name}: ${PHASES[event.phase]}`);
       if (event.type === 'note') notes.push(event.text);
-      if (event.type === 'host-done') set(event.host, event.report.status, true);
+      if (event.type === 'host-done') {
+        done.set(event.host, event.report.status !== 'failed' && event.report.status !== 'unreachable');
+        set(event.host, event.report.status);
+      }
     },
     async stop() {
       isStopped = true;
