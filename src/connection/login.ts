@@ -313,10 +313,10 @@ function makeLogin(client: Client, attempt: Attempt): Login {
     lastError: () => attempt.lastError,
     closed,
     async close() {
-      const timer = setTimeout(() => client.destroy(), CLOSE_GRACE_MS);
       client.end();
+      // The goodbye is on its way; the host's own would be waited for at the end of every run.
+      setImmediate(() => client.destroy());
       await closed;
-      clearTimeout(timer);
     },
   };
 }
