@@ -28,9 +28,8 @@ addLabCommands(program);
 /** Ctrl-C, `kill`, and a terminal that was closed. */
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
-    // A command that listens itself, such as one that gave the terminal to another program, decides alone.
-    if (process.listenerCount(name) > 1) return;
-    const { interrupt } = invocation;
+    const { interrupt, listensItself } = invocation;
+    if (listensItself && process.listenerCount(name) > 1) return;
     if (interrupt.signal.aborted) {
       io().err('stopped at once: what was being tried may still be in force; "mcastctl check" tells\n');
       process.exit(EXIT.interrupted);

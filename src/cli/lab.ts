@@ -11,6 +11,9 @@ export function addLabCommands(program: Command): void {
       'A throw-away cluster on this machine, to try a playbook before production sees it: nodes with sshd, a bridge vmbr0 and a root of their own, joined by a switch that snoops IGMP. Needs root; all addresses live inside its namespaces.',
     )
     .helpCommand(false)
+    .hook('preAction', () => {
+      invocation.listensItself = true;
+    })
     .addHelpText(
       'after',
       examples(

@@ -9,6 +9,8 @@ export interface Invocation {
   /** `-o`, where it was given. */
   output: string | undefined;
   exitCode: number;
+  /** Whether the command may listen for signals itself, as one does that gives the terminal to another program; then it decides alone. */
+  listensItself: boolean;
   /** Aborted by the first Ctrl-C. */
   readonly interrupt: AbortController;
 }
@@ -18,6 +20,7 @@ export const invocation: Invocation = {
   isJson: false,
   output: undefined,
   exitCode: 0,
+  listensItself: false,
   interrupt: new AbortController(),
 };
 

@@ -27,19 +27,28 @@ afterAll(() => {
 });
 
 /** What a command prints on a terminal, made by script(1). */
-async function onTerminal(command: string, env: Readonly<Record<string, string>>): Promise<string> {
-  const line = `stty rows 24 cols 100; node '${CLI}' ${command} '${join(dir, 'inventory.yml')}' -T 2`;
+async function onTerminal(
+  command: string,
+  env: Readonly<Record<string, string>>,
+  typed: { readonly after: string; readonly keys: string } = { after: '', keys: '' },
+): Promise<string> {
+  const line = `stty rows 24 cols 100; node '${CLI}' ${command} '${join(dir, 'inventory.yml')}'`;
   const { CI: _, NO_COLOR: __, ...rest } = process.env;
   const child = spawn('script', ['-qec', line, '/dev/null'], {
     env: { ...rest, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   let text = '';
+  let isTyped = false;
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
+    if (!isTyped && typed.keys !== '' && text.includes(typed.after)) {
+      isTyped = true;
+      child.stdin.write(typed.keys);
+    }
   });
-  await new Promise((resolve) => child.on('close', resolve));
-  return text;
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  return `${text}exit code ${code}`;
 }
 
 const waiting = 'connecting: pve1, pve2, pve3, pve4, pve5 and 45 more';
@@ -52,7 +61,7 @@ describe('what a person sees who waits', () => {
   ])(
     '%s on a terminal that can not rewrite lines or show Unicode: %j',
     async (command, env) => {
-      const text = await onTerminal(command, env);
+      const text = await onTerminal(`${command} -T 2`, env);
       expect(text.split('\r\n').filter((line) => line === waiting)).toHaveLength(1);
       expect(text.match(/within 2 s/g)).toHaveLength(1);
       expect(text).toMatch(/^[\n\r\u001b -~]*$/);
@@ -63,7 +72,7 @@ describe('what a person sees who waits', () => {
   it.each(['check', 'probe'])(
     '%s on any other',
     async (command) => {
-      const text = await onTerminal(command, { TERM: 'xterm', LC_ALL: 'C.UTF-8' });
+      const text = await onTerminal(`${command} -T 2`, { TERM: 'xterm', LC_ALL: 'C.UTF-8' });
       expect(text).toContain('pve50: connecting');
       // Nobody is told that it went well, and nothing of the view is left above the report.
       expect(text).not.toContain('✔');
@@ -71,4 +80,15 @@ describe('what a person sees who waits', () => {
     },
     20_000,
   );
+
+  it('Ctrl-C is heard while the list is shown', async () => {
+    const env = { TERM: 'xterm', LC_ALL: 'C.UTF-8' };
+    const startedAt = Date.now();
+    const text = await onTerminal('check -T 15', env, { after: 'pve50: connecting', keys: '\u0003' });
+    expect(Date.now() - startedAt).toBeLessThan(8_000);
+    expect(text).toContain('interrupted: ');
+    expect(text).toMatch(/exit code 130$/);
+    // The cursor is shown again.
+    expect(text.lastIndexOf('\u001b[?25h')).toBeGreaterThan(text.lastIndexOf('\u001b[?25l'));
+  }, 20_000);
 });
