@@ -168,14 +168,14 @@ function parsedOnce(text: string): readonly SysctlEntry[] {
   return entries;
 }
 
+/** All lines of a boot that count, by key or glob, in the order in which they are written. */
+export type BootTable = ReadonlyMap<string, BootSetting>;
+
 /**
- * What systemd-sysctl(8) does to one key when it reads these files, in this order. Each spelling of a key counts once: a later
- * line with another value takes the place of an earlier one and moves to the end, one with the same value changes nothing.
- * Then all are written in order, but a glob leaves out every key that has a line of its own, an assignment or an exclusion.
- * @param path below /proc/sys, no glob
- * @returns null: no file says anything of the key
+ * What systemd-sysctl(8) keeps of these files, read in this order. Each spelling of a key counts once: a later line with another
+ * value takes the place of an earlier one and moves to the end, one with the same value changes nothing.
  */
-export function bootSetting(files: readonly SysctlFile[], path: string): BootSetting | null {
+export function bootTable(files: readonly SysctlFile[]): BootTable {
   const options = new Map<string, BootSetting>();
   for (const file of files) {
     for (const { path: key, value, line } of parsedOnce(file.text)) {
@@ -185,6 +185,16 @@ export function bootSetting(files: readonly SysctlFile[], path: string): BootSet
       options.set(key, { value, file: file.path, line });
     }
   }
+  return options;
+}
+
+/**
+ * What a boot does to one key. All lines are written in order, but a glob leaves out every key that has a line of its own, an
+ * assignment or an exclusion.
+ * @param path below /proc/sys, no glob
+ * @returns null: no file says anything of the key
+ */
+export function bootSetting(options: BootTable, path: string): BootSetting | null {
   const own = options.get(path);
   let last = own?.value === null ? own : null;
   for (const [key, option] of options) {

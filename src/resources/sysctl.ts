@@ -12,8 +12,10 @@ import type {
 } from '../core/resource.ts';
 import {
   type BootSetting,
+  type BootTable,
   bootFiles,
   bootSetting,
+  bootTable,
   isGlob,
   normaliseSysctlValue,
   parseSysctlConf,
@@ -183,6 +185,15 @@ function sourceNote(setting: BootSetting | null, folders: readonly (readonly Fil
   return `${setting.file}:${setting.line}${link} ${setting.value === null ? 'excludes the key' : 'gives the value'}`;
 }
 
+const tables = new WeakMap<Observations, BootTable>();
+
+/** One for all keys of a node. */
+function bootTableOf(seen: Observations, folders: readonly (readonly SysctlFile[])[]): BootTable {
+  const table = tables.get(seen) ?? bootTable(bootFiles(folders));
+  tables.set(seen, table);
+  return table;
+}
+
 function planPersistent(
   seen: Observations,
   key: string,
@@ -190,11 +201,11 @@ function planPersistent(
   wanted: string,
 ): Pick<ResourcePlan, 'changes' | 'keep' | 'blocked'> {
   const folders = SYSCTL_DIRS.map((folder) => seen.dir(folder, '.conf') ?? []);
-  const now = bootSetting(bootFiles(folders), path);
+  const now = bootSetting(bootTableOf(seen, folders), path);
   if (gives(now, wanted)) return { changes: [], keep: [] };
   const dropIn = folders[0]?.find((file) => file.path === SYSCTL_DROP_IN) ?? null;
   const edit = (text: string | null): string => setInDropIn(text, path, wanted);
-  const after = bootSetting(withDropIn(folders, edit(dropIn?.text ?? null)), path);
+  const after = bootSetting(bootTable(withDropIn(folders, edit(dropIn?.text ?? null))), path);
   const isFixed = gives(after, wanted);
   const place = isFixed || after === null ? now : after;
   const notes = [sourceNote(place, folders), procpsNote(seen, folders, path, wanted)].filter((note) => note !== null);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { bootSetting, isGlob, parseSysctlConf, setInDropIn } from '../../src/formats/sysctl-conf.ts';
+import { bootSetting, bootTable, isGlob, parseSysctlConf, setInDropIn } from '../../src/formats/sysctl-conf.ts';
 
 /** Folder of real-world samples; they belong to other people and are not part of the project. */
 const samples = process.env.MCASTCTL_SAMPLES ?? fileURLToPath(new URL('../../../shared/samples', import.meta.url));
@@ -19,7 +19,7 @@ test.each(names)('%s: every line is understood, and editing touches one line onl
   expect(entries).toHaveLength(meant.length);
   for (const { path, line } of entries.filter((entry) => !isGlob(entry.path))) {
     const edited = setInDropIn(text, path, '123456');
-    expect(bootSetting([{ path: '/x', text: edited }], path)?.value).toBe('123456');
+    expect(bootSetting(bootTable([{ path: '/x', text: edited }]), path)?.value).toBe('123456');
     const own = entries.filter((entry) => entry.path === path).map((entry) => entry.line);
     expect(own).toContain(line);
     const rest = rows.filter((_, index) => !own.includes(index + 1));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bootFiles, bootSetting, SYSCTL_DIRS, sysctlPath } from '../../src/formats/sysctl-conf.ts';
+import { bootFiles, bootSetting, bootTable, SYSCTL_DIRS, sysctlPath } from '../../src/formats/sysctl-conf.ts';
 
 // The real systemd-sysctl reads random folders in a mount and network namespace of its own, with /proc/sys read-only: its debug log
 // tells every value that it would write, in order.
@@ -97,7 +97,7 @@ test('what we say the next boot gives is what systemd-sysctl sets, for random fo
         })),
     );
     for (const path of PATHS) {
-      const ours = bootSetting(bootFiles(folders), path)?.value ?? null;
+      const ours = bootSetting(bootTable(bootFiles(folders)), path)?.value ?? null;
       expect([index, path, ours, tree]).toEqual([index, path, set.get(path) ?? null, tree]);
       if (ours !== null) settings++;
     }

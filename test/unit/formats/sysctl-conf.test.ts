@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   bootFiles,
   bootSetting,
+  bootTable,
   DROP_IN_HEADER,
   globMatches,
   normaliseSysctlValue,
@@ -141,7 +142,9 @@ describe('the boot', () => {
     ],
     ['other keys do not count', [file('/a', 'net.ipv4.conf.vmbr1.rp_filter=1')], null],
   ] as const)('%s', (_, files, expected) => {
-    expect(bootSetting(files, path)).toEqual(expected && { value: expected[0], file: expected[1], line: expected[2] });
+    expect(bootSetting(bootTable(files), path)).toEqual(
+      expected && { value: expected[0], file: expected[1], line: expected[2] },
+    );
   });
 });
 
@@ -185,7 +188,7 @@ describe('our drop-in', () => {
       fc.property(texts, (before) => {
         const once = setInDropIn(before, 'net/core/rmem_max', '5');
         expect(setInDropIn(once, 'net/core/rmem_max', '5')).toBe(once);
-        expect(bootSetting([{ path: '/x', text: once }], 'net/core/rmem_max')?.value).toBe('5');
+        expect(bootSetting(bootTable([{ path: '/x', text: once }]), 'net/core/rmem_max')?.value).toBe('5');
         const foreign = (text: string) =>
           text.split('\n').filter((row) => row !== '' && !/^-?net\.core\.rmem_max/.test(row));
         expect(foreign(once)).toEqual(foreign(before));
