@@ -132,6 +132,11 @@ export class AgentSession {
     await this.#loadChange();
     const state = before === null ? 'none' : 'file';
     const encoding = before?.encoding ?? 'utf8';
+    // Such a file is read one character a byte: what is no byte would be written as another character.
+    if (encoding === 'latin1' && /[^\u0000-\u00ff]/.test(text ?? ''))
+      throw new HostError(`${path} is not UTF-8, and what is to be written there is beyond Latin-1`, {
+        hint: 'convert the file to UTF-8',
+      });
     const expected = Buffer.from(before?.text ?? '', encoding);
     if (text === null) await this.call('remove', [path, state, expected]);
     else await this.call('write', [path, mode.toString(8), state, expected, Buffer.from(text, encoding)]);

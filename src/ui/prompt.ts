@@ -12,12 +12,16 @@ export async function askSecret(question: string): Promise<string> {
   const output = openTerminal('w');
   const keyboard = new ReadStream(input);
   const screen = new WriteStream(output);
-  screen.write(`${question}: `);
+  // First nothing is shown any more of what is typed, then the question is put.
   const lines = createInterface({ input: keyboard, terminal: true });
+  screen.write(`${question}: `);
   try {
     return await new Promise<string>((resolve, reject) => {
+      const refuse = (): void => reject(new InputError([{ message: 'no password was given' }]));
       lines.once('line', resolve);
-      lines.once('SIGINT', () => reject(new InputError([{ message: 'no password was given' }])));
+      // Ctrl-C, and Ctrl-D or a terminal that is closed.
+      lines.once('SIGINT', refuse);
+      lines.once('close', refuse);
     });
   } finally {
     lines.close();

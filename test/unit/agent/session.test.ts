@@ -145,6 +145,7 @@ describe('agent', () => {
     const before = await readFile(path);
     await agent.write(path, before, `${before?.text}more\n`, 0o644);
     expect([...readFileSync(path)]).toEqual([0xe4, 0x0a, ...Buffer.from('more\n')]);
+    await expect(agent.write(path, await readFile(path), '→\n', 0o644)).rejects.toThrow('is not UTF-8');
   });
 
   it('refuses to write over what someone else has changed', async () => {

@@ -92,3 +92,14 @@ describe('what a person sees who waits', () => {
     expect(text.lastIndexOf('\u001b[?25h')).toBeGreaterThan(text.lastIndexOf('\u001b[?25l'));
   }, 20_000);
 });
+
+describe('a password that is asked for', () => {
+  it.each([
+    ['Ctrl-D', '\u0004'],
+    ['Ctrl-C', '\u0003'],
+  ])('%s gives none, and nothing is begun', async (_, keys) => {
+    const text = await onTerminal('check -k', { TERM: 'xterm' }, { after: 'SSH password: ', keys });
+    expect(text).toContain('no password was given');
+    expect(text).toMatch(/exit code 3$/);
+  });
+});
