@@ -41,10 +41,10 @@ sub as_expected {
   $kind eq $state && ($kind ne 'file' || $now eq $text);
 }
 
-# write: path, mode of a new file (octal), the state expected, the bytes expected, the new bytes.
-# Old or new at any instant: a file beside it, synced, renamed over it.
+# write: path, mode of a new file (octal), the state expected, the bytes expected, the new bytes, then encoded programs that
+# must accept the new file, "%s" its temporary path. Old or new at any instant: a file beside it, synced, renamed over it.
 $VERB{write} = sub {
-  my ($id, $path, $mode, $state, $expected, $text) = @_;
+  my ($id, $path, $mode, $state, $expected, $text, @validate) = @_;
   as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
   my $real = resolve($path);
   my ($dir, $name) = $real =~ m{^(.*/)([^/]+)$} or return fail($id, "$path: not an absolute path");
@@ -62,7 +62,19 @@ $VERB{write} = sub {
     return $give_up->() if !defined $n;
     $at += $n;
   }
-  my $finish = sub {
+  my $finish;
+  $finish = sub {
+    if (@validate) {
+      my @argv = map { $_ eq '%s' ? $temporary : $_ } decode(shift @validate);
+      return run_child(\@argv, '', 30, sub {
+        my ($code, $signal, $out, $err, $problem) = @_;
+        return $finish->() if $code eq '0' && $problem eq '';
+        unlink $temporary;
+        my $why = $problem || ($err =~ /\S/ ? $err : $out) || "exit code $code";
+        $why =~ s/\s+$//;
+        fail($id, "$real: the new text was refused by \"$argv[0]\": " . substr($why, 0, 2000), 'INVALID');
+      });
+    }
     utime undef, undef, $temporary;
     sync_handle($fh) or return $give_up->();
     close $fh or return $give_up->();

@@ -4,7 +4,7 @@ import type { Argv, FileState, Observations, Read, RunResult } from '../core/res
 import type { Facts } from '../core/task.ts';
 import { agentSource } from '../paths.ts';
 import { encodeRead, observationsOf, runResult, uniqueReads } from './observations.ts';
-import { decodeFields, encodeMessage, type Field, MessageReader } from './wire.ts';
+import { decodeFields, encodeFields, encodeMessage, type Field, MessageReader } from './wire.ts';
 
 /** Reads exactly as many bytes as its argument says, then becomes what it read: perl's own buffering would eat requests. */
 const BOOTSTRAP =
@@ -127,8 +127,15 @@ export class AgentSession {
    * @param before what the file was when the new text was made; throws HostError where it is something else now
    * @param text null removes the file
    * @param mode of a new file; one that exists keeps its own
+   * @param validate programs that must accept the new file before it takes the old one's place, `%s` its temporary path
    */
-  async write(path: string, before: FileState | null, text: string | null, mode: number): Promise<void> {
+  async write(
+    path: string,
+    before: FileState | null,
+    text: string | null,
+    mode: number,
+    validate: readonly Argv[] = [],
+  ): Promise<void> {
     await this.#loadChange();
     const state = before === null ? 'none' : 'file';
     const encoding = before?.encoding ?? 'utf8';
@@ -139,7 +146,10 @@ export class AgentSession {
       });
     const expected = Buffer.from(before?.text ?? '', encoding);
     if (text === null) await this.call('remove', [path, state, expected]);
-    else await this.call('write', [path, mode.toString(8), state, expected, Buffer.from(text, encoding)]);
+    else {
+      const bytes = Buffer.from(text, encoding);
+      await this.call('write', [path, mode.toString(8), state, expected, bytes, ...validate.map(encodeFields)]);
+    }
   }
 
   /** The verbs that change something are sent when the first of them is needed. */
@@ -254,6 +264,7 @@ const ERRNO_HINTS: Readonly<Record<string, string>> = {
   '28': 'the file system is full: make room and run again',
   '30': 'the file system, or in a container this part of /proc, is read-only',
   CHANGED: 'someone else edits it: run again',
+  INVALID: 'nothing was written: correct the parameters of the task',
 };
 
 function hintFor(errno: string): { hint?: string } {

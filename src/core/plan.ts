@@ -1,10 +1,13 @@
 import type { HostError } from './errors.ts';
-import type { FileState, Resource, ResourcePlan, Step } from './resource.ts';
+import type { Argv, FileState, Resource, ResourcePlan, Step } from './resource.ts';
 import type { HostTask } from './task.ts';
 
-/** What became of comparing one resource: a plan, nothing to do, left out by `when`, or an error. */
+/**
+ * What became of comparing one resource: a plan, nothing to do, nothing to do but to wait for the next boot, left out by `when`, or an
+ * error.
+ */
 export type PlannedResource =
-  | { readonly resource: Resource; readonly status: 'ok' | 'differs'; readonly plan: ResourcePlan }
+  | { readonly resource: Resource; readonly status: 'ok' | 'differs' | 'pending'; readonly plan: ResourcePlan }
   | { readonly resource: Resource; readonly status: 'skipped' }
   | { readonly resource: Resource; readonly status: 'failed'; readonly error: HostError };
 
@@ -16,6 +19,8 @@ export interface FileWrite {
   readonly text: string | null;
   /** Permission bits of a new file. */
   readonly mode: number;
+  /** Programs that must accept the new file, see `Step`. */
+  readonly validate: readonly Argv[];
 }
 
 /** A task compared with what was observed. */
@@ -27,4 +32,8 @@ export interface TaskPlan {
   /** What takes `try` back, last resource first. */
   readonly undo: readonly Step[];
   readonly writes: readonly FileWrite[];
+  /** Programs of `keep`, run after the writes. */
+  readonly keepRuns: readonly Step[];
+  /** What takes `keepRuns` back once the files are as before, last resource first. */
+  readonly unkeep: readonly Step[];
 }

@@ -1,5 +1,5 @@
 import type { ProbeReport } from './probe.ts';
-import type { Change, ResourceId } from './resource.ts';
+import type { Change, Impact, ResourceId } from './resource.ts';
 
 export type RunStatus = 'ok' | 'changed' | 'drift' | 'failed' | 'unreachable';
 export type TaskStatus = 'ok' | 'changed' | 'drift' | 'failed' | 'skipped' | 'rolled-back';
@@ -10,6 +10,8 @@ export interface TaskReport {
   readonly resource: ResourceId;
   readonly status: TaskStatus;
   readonly changes: readonly Change[];
+  /** What the changes cost while they are made; left out: nothing. */
+  readonly impact?: Impact;
   /** Why it failed or was rolled back, with what to do; null otherwise. */
   readonly error: string | null;
 }

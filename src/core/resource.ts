@@ -66,24 +66,47 @@ export interface Change {
   readonly line?: number;
   /** What a person must know of this change: who overrides it, what it replaces. */
   readonly note?: string;
+  /**
+   * When a running value becomes right, where `try` can't make it so. keep: as soon as `keep` is done, since it is read from the
+   * file or reloaded there; it is proved then. reboot: only at the next boot; once the persistent layer is right this is all that
+   * is left, a state of its own: pending. Left out: by `try`.
+   */
+  readonly after?: 'keep' | 'reboot';
+  /** Done each time it is asked for (a restart in a handler): not compared afterwards. */
+  readonly isAction?: boolean;
+}
+
+/**
+ * What a change costs while it is made, from nothing to most. reload: a daemon reads its configuration again; link-down: a network
+ * device loses its carrier for a moment; restart-node: a daemon of the cluster is started anew, node by node; restart-cluster: on all
+ * nodes at once, so that there is no quorum for a moment; reboot: it takes effect at the next boot.
+ */
+export type ImpactKind = 'none' | 'reload' | 'link-down' | 'restart-node' | 'restart-cluster' | 'reboot';
+
+export interface Impact {
+  readonly kind: ImpactKind;
+  /** A sentence for the plan, such as `needs a restart of the whole cluster: netmtu is refused at run time`. */
+  readonly text: string;
 }
 
 /** One thing done to a node. */
 export type Step =
-  /** Starts a program. Any exit code but 0 is a failure. */
-  | { readonly do: 'run'; readonly argv: Argv }
+  /** Starts a program. Any exit code but 0 is a failure. `stdin`: what it reads there; `seconds`: its time limit, 60 by default. */
+  | { readonly do: 'run'; readonly argv: Argv; readonly stdin?: string; readonly seconds?: number }
   /** Writes to a file of /proc or /sys: opened, written in one piece, closed, each error reported. */
   | { readonly do: 'set'; readonly path: string; readonly value: string }
   /**
    * Replaces a file atomically with what `edit` makes of its text (null: no file; returning null removes it).
    * Owner and mode are kept; a new file gets `mode`, 0o644 by default. Equal text: nothing is done.
    * Edits of one file by several resources are applied one after the other.
+   * `validate`: a program that must end with 0 before the file is replaced; an argument `%s` is the new file's temporary path.
    */
   | {
       readonly do: 'edit';
       readonly path: string;
       readonly edit: (text: string | null) => string | null;
       readonly mode?: number;
+      readonly validate?: Argv;
     };
 
 /** What a resource wants on a node. Without changes the resource is as desired. */
@@ -93,8 +116,15 @@ export interface ResourcePlan {
   readonly try: readonly Step[];
   /** Takes `try` back: puts the observed running values in place. */
   readonly undo: readonly Step[];
-  /** Makes the persistent layer right. Only file edits, whose undo the engine knows. */
+  /**
+   * Makes the persistent layer right: file edits, whose undo the engine knows, and programs that follow from them or that keep state
+   * of their own (update-grub, systemctl enable). All edits of a task come first, then its programs, in order.
+   */
   readonly keep: readonly Step[];
+  /** Takes back what the programs of `keep` did; run after the files are put back, whichever of the programs were begun. */
+  readonly unkeep?: readonly Step[];
+  /** What the change costs while it is made; left out: nothing. */
+  readonly impact?: Impact;
   /** Why `keep` can't make the persistent layer right (a later file overrides ours…): the task fails before anything is tried. */
   readonly blocked?: string;
 }
@@ -114,6 +144,61 @@ export interface Resource {
    * @throws HostError where the node can't be brought there: missing device, wrong kind, output not understood
    */
   plan(seen: Observations): ResourcePlan;
+  /**
+   * Where the nodes of a play can only be changed together, such as those of one corosync cluster: how. The engine then waits until
+   * all hosts are at this task; `try`, `undo` and `keep` of `plan` are only shown.
+   */
+  readonly together?: Together;
+}
+
+/** How nodes are changed together. */
+export interface Together {
+  /**
+   * @param seen what was observed on each host of the play whose task is not skipped, by host, in order
+   * @throws HostError where they can't be brought there together
+   */
+  plan(seen: ReadonlyMap<string, Observations>): TogetherPlan;
+}
+
+/** What is done to several nodes, one stage after the other. Data: it can be shown before it is done. */
+export interface TogetherPlan {
+  readonly stages: readonly Stage[];
+  /** Why it can't be done (a node of the cluster is not in this run…): it fails before anything is tried. */
+  readonly blocked?: string;
+  readonly impact?: Impact;
+  /**
+   * What takes back the stages that were begun.
+   * @param begun how many of `stages` were begun, 1 or more; the last of them failed
+   */
+  undo(begun: number): TogetherUndo;
+}
+
+export interface TogetherUndo {
+  readonly stages: readonly Stage[];
+  /** What a person has to do, where it is safer to leave the nodes as they are; then the hosts count as half done. */
+  readonly advice?: string;
+}
+
+/** Something that is done on one or more hosts at once. */
+export interface Stage {
+  /** What people see while it runs, such as `restart corosync on pve2`. */
+  readonly name: string;
+  /** Must hold before the steps are begun. */
+  readonly guard?: Condition;
+  /** The steps of each host, in order; the hosts don't wait for each other. */
+  readonly steps: ReadonlyMap<string, readonly Step[]>;
+  /** Must hold afterwards before the next stage is begun. */
+  readonly until?: Condition;
+}
+
+/** Something that must become true on some hosts within a time. */
+export interface Condition {
+  readonly hosts: readonly string[];
+  readonly reads: readonly Read[];
+  /** How long it may take, in seconds; 0: asked once. */
+  readonly seconds: number;
+  /** What is not yet as it must be, as a sentence; null: it holds. A HostError that it throws counts as its message. */
+  problem(seen: ReadonlyMap<string, Observations>): string | null;
 }
 
 /** A kind of managed thing: data in, data out. */

@@ -31,7 +31,7 @@ export interface TaskOutcome {
 }
 
 /** Multicast is worse than before. */
-class ProofFailed extends HostError {}
+export class ProofFailed extends HostError {}
 
 /**
  * Brings one task of one host to its desired state: try, prove, keep. Whatever fails on the way is taken back,
@@ -46,14 +46,21 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
       status: 'failed',
       reports: taskReports(plan, 'skipped', 'not tried: another resource of the task failed'),
     };
-  if (changesOf(plan).length === 0) return { status: 'ok', reports: taskReports(plan, 'ok') };
+  if (!plan.resources.some((entry) => entry.status === 'differs'))
+    return { status: 'ok', reports: taskReports(plan, 'ok') };
   const blocked = blockedReason(plan);
   if (blocked !== null) return { status: 'failed', reports: taskReports(plan, 'failed', blocked) };
 
   const restorer = new Restorer(plan, context);
   try {
-    if (changesOf(plan, 'runtime').length > 0) await tryAndProve(plan, context, restorer);
-    if (changesOf(plan, 'persistent').length > 0) await keep(plan, context, restorer);
+    const runtime = changesOf(plan, 'runtime');
+    // The baseline comes first: what is proved is that this change did no harm.
+    if (runtime.some((change) => change.after !== 'reboot'))
+      await untilAborted(context.prover.baseline(), context.signal);
+    if (runtime.some((change) => change.after === undefined)) await tryAndProve(plan, context, restorer);
+    if (plan.writes.length + plan.keepRuns.length > 0) await keep(plan, context, restorer);
+    else requireNone(plan, 'persistent', 'and there is no step that changes it');
+    if (runtime.some((change) => change.after === 'keep')) await prove(plan, context);
     return { status: 'changed', reports: taskReports(plan, 'changed') };
   } catch (error) {
     // Whatever it was, a bug of ours included: what was begun is taken back.
@@ -66,7 +73,7 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
   }
 }
 
-function undoneOutcome(
+export function undoneOutcome(
   plan: TaskPlan,
   error: unknown,
   problems: readonly string[],
@@ -91,13 +98,16 @@ function lostOutcome(plan: TaskPlan, error: unknown, lost: Error, hasDone: boole
 
 async function tryAndProve(plan: TaskPlan, context: TaskContext, restorer: Restorer): Promise<void> {
   const { task } = plan;
-  // The baseline comes first: what is proved is that this change did no harm.
-  await untilAborted(context.prover.baseline(), context.signal);
   context.emit({ type: 'task', host: task.host, name: task.name, phase: 'trying' });
   restorer.hasTried = true;
   for (const step of plan.try) await runStep(step, context.session);
   const after = await observe(task, context);
-  requireNone(after, 'runtime', 'after the change');
+  requireNone(after, 'runtime', 'after the change', (change) => change.after === undefined);
+  await prove(plan, context);
+}
+
+/** @throws ProofFailed */
+async function prove({ task }: TaskPlan, context: TaskContext): Promise<void> {
   context.emit({ type: 'task', host: task.host, name: task.name, phase: 'proving' });
   const worse = await untilAborted(context.prover.prove(), context.signal);
   if (worse.length > 0) throw new ProofFailed(`multicast is worse than before: ${worse.join('; ')}`);
@@ -107,10 +117,16 @@ async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): P
   if (context.signal.aborted) throw new Interrupted();
   context.emit({ type: 'task', host: plan.task.host, name: plan.task.name, phase: 'keeping' });
   for (const write of plan.writes) {
-    await context.session.write(write.path, write.before, write.text, write.mode);
+    await context.session.write(write.path, write.before, write.text, write.mode, write.validate);
     restorer.written.push(write);
   }
-  requireNone(await observe(plan.task, context), 'persistent', 'after the files were written');
+  for (const step of plan.keepRuns) {
+    restorer.hasRun = true;
+    await runStep(step, context.session);
+  }
+  const after = await observe(plan.task, context);
+  requireNone(after, 'persistent', 'after the files were written');
+  requireNone(after, 'runtime', 'after the files were written', (change) => change.after !== 'reboot');
 }
 
 /** Knows how to take a half-done task back. */
@@ -118,6 +134,8 @@ class Restorer {
   readonly #plan: TaskPlan;
   readonly #context: TaskContext;
   hasTried = false;
+  /** Whether a program of `keep` was begun. */
+  hasRun = false;
   readonly written: FileWrite[] = [];
 
   constructor(plan: TaskPlan, context: TaskContext) {
@@ -127,7 +145,7 @@ class Restorer {
 
   /** Whether anything of the task was done that has to be taken back. */
   get hasDone(): boolean {
-    return this.hasTried || this.written.length > 0;
+    return this.hasTried || this.hasRun || this.written.length > 0;
   }
 
   /** What is done where the task is cut short. */
@@ -149,6 +167,7 @@ class Restorer {
         session.write(write.path, asWritten(write), write.before?.text ?? null, write.before?.mode ?? write.mode),
       );
     }
+    if (this.hasRun) for (const step of this.#plan.unkeep) await attempt(problems, () => runStep(step, session));
     if (this.hasTried) for (const step of this.#plan.undo) await attempt(problems, () => runStep(step, session));
     await attempt(problems, async () => {
       const now = await observe(this.#plan.task, this.#context);
@@ -161,11 +180,12 @@ class Restorer {
 }
 
 /** How a resource differs from what it was when it was planned: nothing where all was put back. */
-function notAsBefore(before: PlannedResource, now: PlannedResource | undefined): string[] {
+export function notAsBefore(before: PlannedResource, now: PlannedResource | undefined): string[] {
   if (before.status !== 'differs') return [];
   if (now?.status === 'failed') return [`${before.resource.id}: ${errorText(now.error)}`];
   const left = now?.status === 'differs' ? now.plan.changes : [];
   return before.plan.changes.flatMap((change) => {
+    if (change.isAction === true) return [];
     const isSame = (other: Change): boolean =>
       other.layer === change.layer && other.property === change.property && other.file === change.file;
     // The same property may differ in several lines of a file.
@@ -178,13 +198,13 @@ function notAsBefore(before: PlannedResource, now: PlannedResource | undefined):
 }
 
 /** The state of a file after a write of ours, to be expected when it is put back. */
-function asWritten(write: FileWrite) {
+export function asWritten(write: FileWrite) {
   if (write.text === null) return null;
   const before = write.before ?? { path: write.path, encoding: 'utf8', mode: write.mode, uid: 0, gid: 0, target: null };
   return { ...before, text: write.text };
 }
 
-async function attempt(problems: string[], work: () => Promise<void>): Promise<void> {
+export async function attempt(problems: string[], work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -192,17 +212,22 @@ async function attempt(problems: string[], work: () => Promise<void>): Promise<v
   }
 }
 
-async function observe(task: HostTask, context: TaskContext): Promise<TaskPlan> {
+export async function observe(task: HostTask, context: TaskContext): Promise<TaskPlan> {
   const seen = await context.session.read(resourcesOf(task).flatMap((resource) => resource.reads));
   return planTask(task, seen, context.facts);
 }
 
 /** @throws HostError where a resource differs in a layer, or can't be compared any more */
-function requireNone(plan: TaskPlan, layer: Change['layer'], when: string): void {
+export function requireNone(
+  plan: TaskPlan,
+  layer: Change['layer'],
+  when: string,
+  counts: (change: Change) => boolean = () => true,
+): void {
   for (const entry of plan.resources) {
     if (entry.status === 'failed') throw new HostError(`${entry.resource.id} ${when}: ${errorText(entry.error)}`);
   }
-  const [change] = changesOf(plan, layer);
+  const change = changesOf(plan, layer).find((each) => each.isAction !== true && counts(each));
   if (change) {
     const file = change.file === undefined ? '' : ` in ${change.file}`;
     throw new HostError(
@@ -211,16 +236,21 @@ function requireNone(plan: TaskPlan, layer: Change['layer'], when: string): void
   }
 }
 
-async function runStep(step: Step, session: AgentSession): Promise<void> {
+/** @throws HostError where the step fails */
+export async function runStep(step: Step, session: AgentSession): Promise<void> {
   if (step.do === 'set') return session.set(step.path, step.value);
   if (step.do === 'edit') throw new Error('a file edit is no runtime step');
-  const result = await session.run(step.argv);
+  const result = await session.run(step.argv, {
+    ...(step.stdin !== undefined && { stdin: step.stdin }),
+    ...(step.seconds !== undefined && { timeoutMs: step.seconds * 1000 }),
+  });
   if (result.code !== 0) {
     const end = result.code === null ? `was ended by signal ${result.signal}` : `failed with exit code ${result.code}`;
     throw new HostError(`"${step.argv.join(' ')}" ${end}: ${result.stderr.trim() || 'it printed no reason'}`);
   }
 }
 
+/** A value as messages show it. */
 function show(value: unknown): string {
   return value === null || value === undefined
     ? 'absent'

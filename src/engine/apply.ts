@@ -2,8 +2,10 @@ import { UnreachableError } from '../core/errors.ts';
 import type { ProbeReport } from '../core/probe.ts';
 import type { HostReport, TaskReport } from '../core/report.ts';
 import { type CompiledPlay, type HostTask, resourcesOf } from '../core/task.ts';
-import { applyTask } from './apply-task.ts';
+import { applyTask, type TaskOutcome } from './apply-task.ts';
+import { isTogether } from './apply-together.ts';
 import { type OpenedSession, type ReadHost, type RunContext, readHosts } from './fleet.ts';
+import { createGathering, type Gathering } from './gathering.ts';
 import { hostFailure, hostStatus } from './outcome.ts';
 import { createProver, type Prober, type Prover } from './prover.ts';
 
@@ -113,11 +115,14 @@ async function applyPlay(
   };
   const open = members.length < 2 ? null : () => context.openProber(play, sessions);
   const prover = createProver(play, open, isAlive, context.emit);
+  const gathering = createGathering(play, (host) => states.get(host) ?? null, { ...context, prover });
   try {
     for (const [index, batch] of play.batches.entries()) {
       const batchStates = batch.flatMap((host) => states.get(host) ?? []);
       if (index > 0) for (const state of batchStates) state.isStale = true;
-      await Promise.all(batchStates.map((state) => applyHost(state, play, prover, context, run)));
+      gathering.begin(batchStates.map(({ host }) => host));
+      const scope = { play, prover, context, run, gathering };
+      await Promise.all(batchStates.map((state) => applyHost(state, scope).finally(() => gathering.leave(state.host))));
       const failed = batchStates.find((state) => state.stop !== null);
       if (failed) run.stop ??= `not done: ${failed.host} failed`;
     }
@@ -127,41 +132,37 @@ async function applyPlay(
   return prover.latest();
 }
 
+/** What the hosts of a play share while it runs. */
+interface Scope {
+  readonly play: CompiledPlay;
+  readonly prover: Prover;
+  readonly context: ApplyContext;
+  readonly run: Run;
+  readonly gathering: Gathering;
+}
+
 /** All tasks of a host in a play, then the handlers that they notified. */
-async function applyHost(
-  state: HostState,
-  play: CompiledPlay,
-  prover: Prover,
-  context: ApplyContext,
-  run: Run,
-): Promise<void> {
+async function applyHost(state: HostState, scope: Scope): Promise<void> {
+  const { play } = scope;
   try {
-    for (const task of play.tasks.get(state.host) ?? []) await applyOne(state, task, prover, context, run);
+    for (const task of play.tasks.get(state.host) ?? []) await applyOne(state, task, scope);
     for (const handler of play.handlers.get(state.host) ?? []) {
-      if (state.notified.delete(handler.name)) await applyOne(state, handler, prover, context, run);
+      if (state.notified.delete(handler.name)) await applyOne(state, handler, scope);
     }
   } catch (error) {
     state.stop ??= error;
   }
 }
 
-async function applyOne(
-  state: HostState,
-  task: HostTask,
-  prover: Prover,
-  context: ApplyContext,
-  run: Run,
-): Promise<void> {
+async function applyOne(state: HostState, task: HostTask, scope: Scope): Promise<void> {
+  const { context, run, gathering } = scope;
   if (state.stop === null && context.signal.aborted) state.stop = 'not done: interrupted';
   state.stop ??= run.stop;
   if (state.stop !== null) {
     state.isCut = true;
     return;
   }
-  const seen = state.isStale
-    ? await state.session.read(resourcesOf(task).flatMap((resource) => resource.reads))
-    : state.seen;
-  const outcome = await applyTask(task, seen, { ...context, session: state.session, facts: state.facts, prover });
+  const outcome = isTogether(task) ? await gathering.arrive(state.host, task) : await applyAlone(state, task, scope);
   state.reports.push(...outcome.reports);
   context.emit({ type: 'task-done', host: state.host, reports: outcome.reports });
   if (outcome.isHalfDone) state.isHalfDone = true;
@@ -173,4 +174,11 @@ async function applyOne(
   // Nothing is built on a host of which nobody knows how it is.
   if (task.ignoreErrors && !outcome.isHalfDone) return;
   state.stop = `not done: task "${task.name}" failed`;
+}
+
+async function applyAlone(state: HostState, task: HostTask, { context, prover }: Scope): Promise<TaskOutcome> {
+  const { session, facts } = state;
+  const reads = () => resourcesOf(task).flatMap((resource) => resource.reads);
+  const seen = state.isStale ? await session.read(reads()) : state.seen;
+  return applyTask(task, seen, { ...context, session, facts, prover });
 }

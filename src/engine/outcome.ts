@@ -56,18 +56,19 @@ export function errorText(error: unknown): string {
  * @param error why, for resources that differ; a resource that failed has its own
  */
 export function taskReports(plan: TaskPlan, differs: TaskStatus, error: string | null = null): TaskReport[] {
-  return plan.resources.map((entry) => ({
-    name: plan.task.name,
-    resource: entry.resource.id,
-    status: entry.status === 'differs' ? differs : entry.status,
-    changes: entry.status === 'differs' ? entry.plan.changes : [],
-    error:
-      entry.status === 'differs'
-        ? (error ?? blockedReason(plan))
-        : entry.status === 'failed'
-          ? errorText(entry.error)
-          : null,
-  }));
+  return plan.resources.map((entry) => {
+    const common = { name: plan.task.name, resource: entry.resource.id };
+    if (entry.status === 'skipped') return { ...common, status: 'skipped', changes: [], error: null };
+    if (entry.status === 'failed') return { ...common, status: 'failed', changes: [], error: errorText(entry.error) };
+    const { changes, impact } = entry.plan;
+    if (entry.status === 'ok') return { ...common, status: 'ok', changes: [], error: null };
+    // A run that changes things has done all it can; for one that looks, the node is not as desired.
+    if (entry.status === 'pending') {
+      return { ...common, status: differs === 'drift' ? 'drift' : 'ok', changes, error: null };
+    }
+    const reason = error ?? blockedReason(plan);
+    return { ...common, status: differs, changes, ...(impact && { impact }), error: reason };
+  });
 }
 
 /** The report of a host that could not be worked with. */

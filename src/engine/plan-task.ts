@@ -20,24 +20,24 @@ export function planTask(task: HostTask, seen: Observations, facts: Facts, overl
     }
     return item.resources.map((resource) => planResource(resource, seen));
   });
-  const plans = resources.flatMap((entry) => (entry.status === 'differs' ? [entry.plan] : []));
-  const hasFailed = resources.some((entry) => entry.status === 'failed');
+  if (resources.some((entry) => entry.status === 'failed')) return { task, resources, ...NOTHING };
+  const differing = resources.flatMap((entry) => (entry.status === 'differs' ? [entry] : []));
+  const plans = differing.map((entry) => entry.plan);
+  const edits = differing.flatMap(({ plan, resource }) =>
+    plan.keep.flatMap((step) => (step.do === 'edit' ? [{ step, resource }] : [])),
+  );
   return {
     task,
     resources,
-    try: hasFailed ? [] : plans.flatMap((plan) => plan.try),
-    undo: hasFailed ? [] : plans.toReversed().flatMap((plan) => plan.undo),
-    writes: hasFailed
-      ? []
-      : composeEdits(
-          resources.flatMap((entry) =>
-            entry.status === 'differs' ? entry.plan.keep.map((step) => ({ step, resource: entry.resource })) : [],
-          ),
-          seen,
-          overlay,
-        ),
+    try: plans.flatMap((plan) => plan.try),
+    undo: plans.toReversed().flatMap((plan) => plan.undo),
+    writes: composeEdits(edits, seen, overlay),
+    keepRuns: plans.flatMap((plan) => plan.keep.filter((step) => step.do !== 'edit')),
+    unkeep: plans.toReversed().flatMap((plan) => plan.unkeep ?? []),
   };
 }
+
+const NOTHING: Omit<TaskPlan, 'task' | 'resources'> = { try: [], undo: [], writes: [], keepRuns: [], unkeep: [] };
 
 /** The changes of a task in one layer, or in both. */
 export function changesOf(plan: TaskPlan, layer?: Change['layer']): readonly Change[] {
@@ -57,7 +57,14 @@ export function blockedReason(plan: TaskPlan): string | null {
 function planResource(resource: Resource, seen: Observations): PlannedResource {
   const plan = attempt(() => resource.plan(seen));
   if (plan instanceof HostError) return { resource, status: 'failed', error: plan };
-  return { resource, status: plan.changes.length > 0 ? 'differs' : 'ok', plan };
+  if (plan.changes.length === 0) return { resource, status: 'ok', plan };
+  const isPending = plan.keep.length === 0 && plan.changes.every(isPendingReboot) && plan.blocked === undefined;
+  return { resource, status: isPending ? 'pending' : 'differs', plan };
+}
+
+/** Whether nothing but the next boot can make it right. */
+function isPendingReboot(change: Change): boolean {
+  return change.layer === 'runtime' && change.after === 'reboot';
 }
 
 function attempt<T>(work: () => T): T | HostError {
@@ -71,15 +78,15 @@ function attempt<T>(work: () => T): T | HostError {
 
 /** Applies the edits one after the other and gives one write for each file whose text differs in the end. */
 function composeEdits(
-  edits: readonly { step: Step; resource: Resource }[],
+  edits: readonly { step: Extract<Step, { do: 'edit' }>; resource: Resource }[],
   seen: Observations,
   overlay: Overlay,
 ): FileWrite[] {
   const files = new Map<string, FileWrite>();
   for (const { step, resource } of edits) {
-    if (step.do !== 'edit') throw new Error(`${resource.id}: only files can be kept, not "${step.do}"`);
     const file = files.get(step.path) ?? fileBefore(step.path, resource, seen, overlay, step.mode ?? 0o644);
-    files.set(step.path, { ...file, text: step.edit(file.text) });
+    const validate = step.validate === undefined ? file.validate : [...file.validate, step.validate];
+    files.set(step.path, { ...file, text: step.edit(file.text), validate });
   }
   const writes = [...files.values()].filter((file) => file.text !== (file.before?.text ?? null));
   for (const write of writes) overlay.set(write.path, write.text);
@@ -89,13 +96,14 @@ function composeEdits(
 function fileBefore(path: string, resource: Resource, seen: Observations, overlay: Overlay, mode: number): FileWrite {
   const observed = observedFile(path, resource, seen);
   const text = overlay.get(path);
-  if (text === undefined) return { path, before: observed, text: observed?.text ?? null, mode };
-  if (text === null) return { path, before: null, text, mode };
+  if (text === undefined) return { path, before: observed, text: observed?.text ?? null, mode, validate: [] };
+  if (text === null) return { path, before: null, text, mode, validate: [] };
   const made = { path, encoding: 'utf8' as const, mode, uid: 0, gid: 0, target: null };
-  return { path, before: { ...(observed ?? made), text }, text, mode };
+  return { path, before: { ...(observed ?? made), text }, text, mode, validate: [] };
 }
 
-function observedFile(path: string, resource: Resource, seen: Observations): FileState | null {
+/** A file as the resource read it, alone or with its folder. Editing what was not read is a bug and throws. */
+export function observedFile(path: string, resource: Resource, seen: Observations): FileState | null {
   for (const read of resource.reads) {
     if (read.read === 'file' && read.path === path) return seen.file(path);
     if (read.read === 'dir' && covers(read, path)) {

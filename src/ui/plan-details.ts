@@ -17,6 +17,7 @@ export function planDetails(
         lines.push(`      ${io.paint.dim('$')} ${write.text === null ? 'remove' : 'write'} ${write.path}`);
       if (wanted.diff) lines.push(...diffLines(write.path, write.before?.text ?? null, write.text, io));
     }
+    if (wanted.commands) for (const step of plan.keepRuns) lines.push(`      ${io.paint.dim('$')} ${stepText(step)}`);
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }

@@ -16,12 +16,14 @@ export function changeLine(change: Change, { paint, unicode }: Style): string {
     change.file === undefined ? '' : `  ${change.file}${change.line === undefined ? '' : `:${change.line}`}`;
   const note = change.note === undefined ? '' : `  (${change.note})`;
   const values = `${showValue(change.from)} ${arrow} ${showValue(change.to)}`;
-  return `${change.layer.padEnd(10)}  ${change.property}: ${values}${paint.dim(place + note)}`;
+  const pending = change.after === 'reboot' ? paint.warn('  pending reboot') : '';
+  return `${change.layer.padEnd(10)}  ${change.property}: ${values}${paint.dim(place + note)}${pending}`;
 }
 
 /** One task: its mark, resource and name, then its changes, then what is wrong. */
 export function taskLines(task: TaskReport, style: Style): string[] {
   const lines = task.changes.map((change) => `      ${changeLine(change, style)}`);
+  if (task.impact !== undefined) lines.push(`      ${style.paint.warn(task.impact.text)}`);
   if (task.error !== null) lines.push(`      ${style.paint.bad(task.error)}`);
   return [`  ${statusMark(task.status, style)} ${task.resource}  ${style.paint.dim(task.name)}`, ...lines];
 }
@@ -49,7 +51,8 @@ export function hostBlocks(hosts: Report['hosts'], style: Style, options: BlockO
 }
 
 function hostBody(report: HostReport, style: Style, isVerbose: boolean): string {
-  const tasks = report.tasks.filter((task) => isVerbose || (task.status !== 'ok' && task.status !== 'skipped'));
+  const isNews = (task: TaskReport) => task.changes.length > 0 || (task.status !== 'ok' && task.status !== 'skipped');
+  const tasks = report.tasks.filter((task) => isVerbose || isNews(task));
   const error = report.error === null ? [] : [`  ${report.error.split('\n').join('\n  ')}`];
   return [...error, ...tasks.flatMap((task) => taskLines(task, style))].map((line) => `${line}\n`).join('');
 }
