@@ -1,18 +1,25 @@
-/** A text is not what its format allows. The reader of a file adds the name of the file. */
-export class FormatError extends Error {
-  override readonly name = 'FormatError';
-  /** What is wrong, without the place: a sentence without a full stop. */
-  readonly reason: string;
-  /** Both from 1, as editors count; the column in characters of the text as it was given. */
-  readonly line: number;
-  readonly column: number;
-  /** What to do about it. */
-  readonly hint: string | undefined;
-  constructor(reason: string, line: number, column = 1, hint?: string) {
-    super(`line ${line}, column ${column}: ${reason}`);
-    this.reason = reason;
-    this.line = line;
-    this.column = column;
-    this.hint = hint;
+import { HostError } from '../core/errors.ts';
+import { codeFrame, formatSource, type SourceRef, sourceAt } from '../core/source.ts';
+
+/** A file of a node is not what its format allows: the place and what is wrong there. */
+export class FormatError extends HostError {
+  readonly source: SourceRef;
+  /** What is wrong, without the place. */
+  readonly fault: string;
+  /** The lines around the place, from `codeFrame`. */
+  readonly frame: string;
+  constructor(fault: string, source: SourceRef, text: string, hint?: string) {
+    super(`${formatSource(source)}: ${fault}`, { hint });
+    this.source = source;
+    this.fault = fault;
+    this.frame = codeFrame(text, source);
   }
+}
+
+/**
+ * The error for one place of a file.
+ * @param offset in `text`, from 0, in UTF-16 units
+ */
+export function formatErrorAt(fault: string, file: string, text: string, offset: number, hint?: string): FormatError {
+  return new FormatError(fault, sourceAt(file, text, offset), text, hint);
 }
