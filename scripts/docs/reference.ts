@@ -1,11 +1,10 @@
 import { Command, type Option } from 'commander';
-import { parse } from 'yaml';
-import { z } from 'zod';
 import { addRunCommands } from '../../src/cli/hosts.ts';
 import { addLabCommands } from '../../src/cli/lab.ts';
 import { addLookCommands } from '../../src/cli/look.ts';
-import type { Read, ResourceType } from '../../src/core/resource.ts';
+import type { ResourceType } from '../../src/core/resource.ts';
 import { PROPERTIES } from '../../src/resources/bridge/properties.ts';
+import { parametersOf, readTextsOf } from '../../src/resources/describe.ts';
 import { resourceTypes } from '../../src/resources/index.ts';
 
 /** The generated parts of a page, by the name in its marker. */
@@ -47,53 +46,20 @@ function resourceParts(type: ResourceType): Parts {
     summary: `${type.summary}.`,
     example: `\`\`\`yaml tasks\n${type.example.trimEnd()}\n\`\`\``,
     parameters: parameterTable(type),
-    reads: readsOf(type).join('\n'),
+    reads: readTextsOf(type)
+      .map((text) => `- ${text}`)
+      .join('\n'),
   };
   if (type.type === 'bridge') parts['names'] = bridgeNames();
   return parts;
 }
 
-interface JsonSchema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly required?: readonly string[];
-  readonly propertyNames?: JsonSchema;
-  readonly additionalProperties?: JsonSchema | boolean;
-}
-
 function parameterTable(type: ResourceType): string {
-  const schema = z.toJSONSchema(type.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-  if (schema.properties === undefined) {
-    const value = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
-    return table(
-      ['part', 'meaning'],
-      [
-        ['key', schema.propertyNames?.description ?? ''],
-        ['value', value.description ?? ''],
-      ],
-    );
-  }
-  const rows = Object.entries(schema.properties).map(([name, property]) => [
+  const rows = parametersOf(type).map(({ name, description, isNeeded }) => [
     `\`${name}\``,
-    `${property.description ?? ''}${schema.required?.includes(name) ? '. Needed' : ''}`,
+    `${description}${isNeeded ? '. Needed' : ''}`,
   ]);
   return table(['parameter', 'meaning'], rows);
-}
-
-/** What the resource of the type's own example asks of a node. */
-function readsOf(type: ResourceType): string[] {
-  const [task] = parse(type.example) as Readonly<Record<string, unknown>>[];
-  const [resource] = type.resources(type.schema.parse(task?.[type.type]));
-  return (resource?.reads ?? []).map((read) => `- ${readText(read)}`);
-}
-
-function readText(read: Read): string {
-  if (read.read === 'file') return `the file \`${read.path}\``;
-  if (read.read === 'run') return `the output of \`${read.argv.map((word) => word || "''").join(' ')}\``;
-  return read.suffix.startsWith('.absent')
-    ? `whether there is a folder \`${read.path}\``
-    : `the files \`${read.path}/*${read.suffix}\``;
 }
 
 function bridgeNames(): string {
