@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { HostError } from '../../../src/core/errors.ts';
 import type { FileState, Observations, Resource } from '../../../src/core/resource.ts';
 import { DROP_IN_HEADER } from '../../../src/formats/sysctl-conf.ts';
-import { SYSCTL_DROP_IN, sysctl } from '../../../src/resources/sysctl.ts';
+import { SYSCTL_DROP_IN } from '../../../src/resources/sysctl/setting.ts';
+import { sysctl } from '../../../src/resources/sysctl.ts';
 
 type Tree = Readonly<Record<string, string | { readonly link: string; readonly text: string }>>;
 
