@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables nftables python3 sudo ansible-core'
+packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables nftables python3 sudo ansible-core corosync'
 layer=.cache/layers/ifupdown2
 has_lists=
 
