@@ -1,10 +1,13 @@
 #!/bin/sh
 # Makes a fresh Debian machine ready for "npm test", "npm run demo" and "npm run bench": Debian packages, npm packages,
-# and the layer that gives the lab's nodes ifupdown2. Does only what is missing, and says what it does.
+# and the layer that gives the lab's nodes ifupdown2. With the argument "vm" also for "npm run test:vm". Does only what is
+# missing, and says what it does.
 set -eu
 cd "$(dirname "$0")/.."
 
 packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables nftables python3 sudo ansible-core corosync'
+vm_packages='qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio xz-utils e2fsprogs kmod'
+[ "${1-}" != vm ] || packages="$packages $vm_packages"
 layer=.cache/layers/ifupdown2
 has_lists=
 

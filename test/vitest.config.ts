@@ -5,7 +5,7 @@ export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/corpus/**'],
+    exclude: ['test/corpus/**', 'test/vm/**'],
     reporters: ['default', new Tally()],
     mockReset: true,
     testTimeout: 30_000,
