@@ -1,0 +1,16 @@
+export {
+  attributeAt,
+  attributeOf,
+  elementsAt,
+  withAttribute,
+  withAttributeOf,
+  withElement,
+  withoutAttribute,
+} from './cluster-conf/edit.ts';
+export {
+  type ClusterConf,
+  type ConfAttribute,
+  type ConfElement,
+  parseClusterConf,
+  printClusterConf,
+} from './cluster-conf/parse.ts';
