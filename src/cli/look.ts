@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { InventoryOptions } from '../commands/inventory.ts';
-import type { PlaybookOptions } from '../commands/options.ts';
+import type { CommonOptions, PlaybookOptions } from '../commands/options.ts';
 import type { ProbeCommandOptions } from '../commands/probe-command.ts';
 import { action, examples, invocation, io, withHosts, withInventory, withPlaybook } from './shared.ts';
 
@@ -62,6 +62,20 @@ export function addLookCommands(program: Command): void {
       action(async (file: string, options: PlaybookOptions & { verbose: boolean }) => {
         const { validateCommand } = await import('../commands/validate.ts');
         return validateCommand(file, options, io());
+      }),
+    );
+
+  const explain = program.command('explain').argument('[resource]', 'a resource type, such as sysctl');
+  withPlaybook(withHosts(explain, '[inventory]'))
+    .summary('tell what a resource takes, and where its values come from')
+    .description(
+      'Without arguments lists the resource types. With one, tells its parameters, an example and what it reads. With an inventory too, logs in to the hosts and tells how the desired values come about on each: inputs, formula, source. Changes nothing.',
+    )
+    .addHelpText('after', examples('mcastctl explain sysctl', 'mcastctl explain sysctl inventory.yml -p site.yml'))
+    .action(
+      action(async (name: string | undefined, file: string | undefined, options: CommonOptions) => {
+        const { explainCommand } = await import('../commands/explain.ts');
+        return explainCommand(name, file, options, io(), invocation.interrupt.signal);
       }),
     );
 }

@@ -73,16 +73,16 @@ export function examples(...lines: string[]): string {
 }
 
 /** The argument and options of every command that reads an inventory. */
-export function withInventory(command: Command): Command {
+export function withInventory(command: Command, argument: '<inventory>' | '[inventory]' = '<inventory>'): Command {
   return command
-    .argument('<inventory>', 'Ansible YAML inventory: a file')
+    .argument(argument, 'Ansible YAML inventory: a file')
     .option('-l, --limit <pattern>', 'only these hosts: names, groups, globs, "a:!b", "~regex", "@file"')
     .option('-e, --extra-vars <vars>', 'variables: key=value, YAML or JSON, or @file; outrank all others', repeated);
 }
 
 /** The options of every command that logs in to hosts. */
-export function withHosts(command: Command): Command {
-  return withInventory(command)
+export function withHosts(command: Command, argument: '<inventory>' | '[inventory]' = '<inventory>'): Command {
+  return withInventory(command, argument)
     .option('-f, --forks <number>', 'hosts to log in to at once', count, 50)
     .addOption(new Option('--format <format>', 'how to print the result').choices(['text', 'json']).default('text'))
     .option('-o, --output <file>', 'write the result to a file instead of standard output')

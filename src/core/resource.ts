@@ -125,6 +125,8 @@ export interface ResourcePlan {
   readonly unkeep?: readonly Step[];
   /** What the change costs while it is made; left out: nothing. */
   readonly impact?: Impact;
+  /** Where desired values are worked out on the node: from which inputs and how, a sentence each. */
+  readonly explain?: readonly string[];
   /** Why `keep` can't make the persistent layer right (a later file overrides ours…): the task fails before anything is tried. */
   readonly blocked?: string;
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { isGlob, sysctlKey, sysctlPath } from '../../formats/sysctl-conf.ts';
+import { UDP_BUFFERS } from './udp-buffers.ts';
 
 /** Why a text can't be the name of one setting below /proc/sys, or null where it can. */
 export function keyFault(key: string): { readonly message: string; readonly hint: string } | null {
@@ -47,7 +48,19 @@ const Value = z
   .refine((value) => typeof value === 'number' || !/(?!\t)[\p{Cc}\p{Cs}]/u.test(value), {
     error: 'a sysctl value is one line without control characters',
   })
-  .describe('Whole number, or text for settings of several numbers or of none; a boolean setting takes 0 or 1');
+  .describe(
+    'Whole number, or text for settings of several numbers or of none; a boolean setting takes 0 or 1. For udp_buffers bytes, or auto: at least what the corosync of the node asks for on its transport',
+  );
+
+/** What is wrong with `udp_buffers`, or null. */
+function buffersFault(settings: Readonly<Record<string, string | number>>): string | null {
+  const value = settings[UDP_BUFFERS] ?? '';
+  const twin = Object.keys(settings).find((key) => /^net\/core\/[rw]mem_max$/.test(sysctlPath(key)));
+  if (twin !== undefined) return `"${UDP_BUFFERS}" stands for "${twin}" too: keep one of them`;
+  // SOCK_MIN_RCVBUF of the kernel is above 2 KiB everywhere; INT_MAX is what the kernel takes at most.
+  const isNumber = /^\d+$/.test(String(value)) && Number(value) >= 4096 && Number(value) <= 2_147_483_647;
+  return value === 'auto' || isNumber ? null : `"${UDP_BUFFERS}" is auto or bytes, 4096 to 2147483647`;
+}
 
 /** What a `sysctl` task takes: settings by key. */
 export const SysctlParams = z
@@ -55,7 +68,7 @@ export const SysctlParams = z
     z
       .string()
       .describe(
-        'Key as in sysctl(8): net.core.rmem_max, net.ipv4.conf.vmbr0.rp_filter; a device with a dot: net/ipv4/conf/eth0.200/rp_filter',
+        'Key as in sysctl(8): net.core.rmem_max, net.ipv4.conf.vmbr0.rp_filter; a device with a dot: net/ipv4/conf/eth0.200/rp_filter. Or udp_buffers, which stands for net.core.rmem_max and net.core.wmem_max',
       ),
     Value,
   )
@@ -63,6 +76,11 @@ export const SysctlParams = z
     const spelled = new Map<string, string>();
     if (Object.keys(settings).length === 0) context.addIssue({ code: 'custom', message: 'sysctl names no key' });
     for (const key of Object.keys(settings)) {
+      if (key === UDP_BUFFERS) {
+        const fault = buffersFault(settings);
+        if (fault !== null) context.addIssue({ code: 'custom', path: [key], message: fault });
+        continue;
+      }
       const fault = keyFault(key);
       const twin = spelled.get(sysctlPath(key));
       spelled.set(sysctlPath(key), key);

@@ -1,0 +1,114 @@
+import { EXIT, type ExitCode, InputError } from '../core/errors.ts';
+import type { TaskPlan } from '../core/plan.ts';
+import type { ResourceType } from '../core/resource.ts';
+import { didYouMean } from '../core/suggest.ts';
+import { checkHosts } from '../engine/check.ts';
+import { hostsOf } from '../engine/fleet.ts';
+import { errorText, exitCodeOf, runStatus } from '../engine/outcome.ts';
+import { parametersOf, readTextsOf } from '../resources/describe.ts';
+import { resourceTypes } from '../resources/index.ts';
+import type { Io } from '../ui/io.ts';
+import { startProgress } from '../ui/progress.ts';
+import { changeLine, showValue } from '../ui/text-report.ts';
+import type { CommonOptions } from './options.ts';
+import { connector, prepare } from './prepare.ts';
+
+/**
+ * `mcastctl explain [RESOURCE [INVENTORY]]`: what there is to manage, what a resource takes, or how its desired values come about on
+ * each host. Changes nothing.
+ */
+export async function explainCommand(
+  name: string | undefined,
+  inventoryFile: string | undefined,
+  options: CommonOptions,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  if (name === undefined) {
+    io.out(listText(io));
+    return EXIT.ok;
+  }
+  const type = typeNamed(name);
+  if (inventoryFile === undefined) {
+    io.out(typeText(type, io));
+    return EXIT.ok;
+  }
+  const { inventory, plays } = prepare(inventoryFile, options, io);
+  const chosen = plays.map((play) => ({
+    ...play,
+    tasks: new Map([...play.tasks].map(([host, tasks]) => [host, tasks.filter((task) => task.type === type.type)])),
+  }));
+  if (chosen.every((play) => [...play.tasks.values()].every((tasks) => tasks.length === 0)))
+    throw new InputError([
+      { message: `the playbook has no task of type "${type.type}"`, hint: 'choose another with -p' },
+    ]);
+  const open = await connector(hostsOf(plays), inventory, options, io);
+  const progress = startProgress(hostsOf(plays), io, true);
+  const context = { plays: chosen, open, forks: options.forks, emit: progress.emit, signal };
+  const outcomes = await checkHosts(context).finally(progress.stop);
+  for (const [host, { report, plans }] of outcomes) {
+    io.out(`${io.paint.bold(host)}\n${report.error === null ? '' : `  ${io.paint.bad(report.error)}\n`}`);
+    for (const plan of plans) io.out(planText(plan, io));
+  }
+  // Differences are what is explained here, no finding.
+  const code = exitCodeOf(runStatus([...outcomes.values()].map(({ report }) => report)));
+  return code === EXIT.difference ? EXIT.ok : code;
+}
+
+function typeNamed(name: string): ResourceType {
+  // `sysctl[net.core.rmem_max]`, as reports name it, is taken for its type.
+  const wanted = name.replace(/\[.*$/, '');
+  const type = resourceTypes.get(wanted);
+  if (type) return type;
+  const names = [...resourceTypes.keys()];
+  const hint = didYouMean(wanted, names) ?? `there are ${names.join(', ')}`;
+  throw new InputError([{ message: `there is no resource type "${wanted}"`, hint }]);
+}
+
+function listText({ paint }: Pick<Io, 'paint'>): string {
+  const width = Math.max(...[...resourceTypes.keys()].map((name) => name.length));
+  const rows = [...resourceTypes.values()].map(
+    ({ type, summary }) => `  ${paint.bold(type.padEnd(width))}  ${summary}\n`,
+  );
+  return `Resource types; "mcastctl explain TYPE" tells more of one:\n${rows.join('')}`;
+}
+
+function typeText(type: ResourceType, { paint }: Pick<Io, 'paint'>): string {
+  const section = (title: string, lines: readonly string[]) =>
+    `\n${paint.bold(title)}\n${lines.map((line) => `${line}\n`).join('')}`;
+  const parameters = parametersOf(type).flatMap(({ name, description, isNeeded }) => [
+    `  ${name}${isNeeded ? ' (needed)' : ''}`,
+    `      ${description}`,
+  ]);
+  return [
+    `${paint.bold(type.type)}: ${type.summary}\n`,
+    section('Parameters', parameters),
+    section(
+      'Example',
+      type.example
+        .trimEnd()
+        .split('\n')
+        .map((line) => `  ${line}`),
+    ),
+    section(
+      'What the example reads on a node',
+      readTextsOf(type).map((text) => `  ${text.replaceAll('`', '')}`),
+    ),
+  ].join('');
+}
+
+function planText(plan: TaskPlan, io: Io): string {
+  const lines = plan.resources.flatMap((entry) => {
+    const head = `  ${entry.resource.id}  ${io.paint.dim(plan.task.name)}`;
+    if (entry.status === 'skipped') return [`${head}: skipped by its "when"`];
+    if (entry.status === 'failed') return [head, `      ${io.paint.bad(errorText(entry.error))}`];
+    const wants = Object.entries(entry.resource.wants ?? {}).map(
+      ([property, value]) =>
+        `      wanted  ${property}: ${showValue(value)}, by ${plan.task.source.file}:${plan.task.source.line}`,
+    );
+    const reasons = (entry.plan.explain ?? []).map((reason) => `      because ${reason}`);
+    const changes = entry.plan.changes.map((change) => `      ${changeLine(change, io)}`);
+    return [head, ...wants, ...reasons, ...(changes.length > 0 ? changes : ['      as desired in both layers'])];
+  });
+  return lines.map((line) => `${line}\n`).join('');
+}
