@@ -1,8 +1,9 @@
 import { EXIT, type ExitCode, InputError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { ResourceType } from '../core/resource.ts';
+import { formatSource } from '../core/source.ts';
 import { didYouMean } from '../core/suggest.ts';
-import { checkHosts } from '../engine/check.ts';
+import { checkHosts, type HostOutcome } from '../engine/check.ts';
 import { hostsOf } from '../engine/fleet.ts';
 import { errorText, exitCodeOf, runStatus } from '../engine/outcome.ts';
 import { parametersOf, readTextsOf } from '../resources/describe.ts';
@@ -11,6 +12,7 @@ import type { Io } from '../ui/io.ts';
 import { startProgress } from '../ui/progress.ts';
 import { changeLine, showValue } from '../ui/text-report.ts';
 import type { CommonOptions } from './options.ts';
+import { checkOutput, writeOutput } from './output.ts';
 import { connector, prepare } from './prepare.ts';
 
 /**
@@ -24,15 +26,53 @@ export async function explainCommand(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
+  checkOutput(options.output);
+  const print = (document: Readonly<Record<string, unknown>>, text: string): void => {
+    const isJson = options.format === 'json';
+    writeOutput(
+      isJson ? `${JSON.stringify({ version: 1, command: 'explain', ...document }, null, 2)}\n` : text,
+      options.output,
+      io,
+    );
+  };
   if (name === undefined) {
-    io.out(listText(io));
+    const types = [...resourceTypes.values()];
+    print({ types: types.map(({ type, summary }) => ({ type, summary })) }, listText(types, io));
     return EXIT.ok;
   }
   const type = typeNamed(name);
   if (inventoryFile === undefined) {
-    io.out(typeText(type, io));
+    const { type: key, summary, example } = type;
+    print(
+      { type: key, summary, parameters: parametersOf(type), example, reads: readTextsOf(type) },
+      typeText(type, io),
+    );
     return EXIT.ok;
   }
+  const outcomes = await compare(type, inventoryFile, options, io, signal);
+  const document = Object.fromEntries(
+    [...outcomes].map(([host, { report, plans }]) => [
+      host,
+      { status: report.status, error: report.error, resources: plans.flatMap(explanations) },
+    ]),
+  );
+  print(
+    { type: type.type, hosts: document },
+    [...outcomes].map(([host, outcome]) => hostText(host, outcome, io)).join(''),
+  );
+  // Differences are what is explained here, no finding.
+  const code = exitCodeOf(runStatus([...outcomes.values()].map(({ report }) => report)));
+  return code === EXIT.difference ? EXIT.ok : code;
+}
+
+/** Compares the tasks of one type on all hosts of a playbook. */
+async function compare(
+  type: ResourceType,
+  inventoryFile: string,
+  options: CommonOptions,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Map<string, HostOutcome>> {
   const { inventory, plays } = prepare(inventoryFile, options, io);
   const chosen = plays.map((play) => ({
     ...play,
@@ -45,14 +85,25 @@ export async function explainCommand(
   const open = await connector(hostsOf(plays), inventory, options, io);
   const progress = startProgress(hostsOf(plays), io, true);
   const context = { plays: chosen, open, forks: options.forks, emit: progress.emit, signal };
-  const outcomes = await checkHosts(context).finally(progress.stop);
-  for (const [host, { report, plans }] of outcomes) {
-    io.out(`${io.paint.bold(host)}\n${report.error === null ? '' : `  ${io.paint.bad(report.error)}\n`}`);
-    for (const plan of plans) io.out(planText(plan, io));
-  }
-  // Differences are what is explained here, no finding.
-  const code = exitCodeOf(runStatus([...outcomes.values()].map(({ report }) => report)));
-  return code === EXIT.difference ? EXIT.ok : code;
+  return checkHosts(context).finally(progress.stop);
+}
+
+/** What is told of each resource of a task, as data. */
+function explanations(plan: TaskPlan): Readonly<Record<string, unknown>>[] {
+  return plan.resources.map(({ resource, ...entry }) => ({
+    name: plan.task.name,
+    source: formatSource(plan.task.source),
+    resource: resource.id,
+    wants: resource.wants ?? {},
+    explain: 'plan' in entry ? (entry.plan.explain ?? []) : [],
+    changes: 'plan' in entry ? entry.plan.changes : [],
+    error: entry.status === 'failed' ? errorText(entry.error) : null,
+  }));
+}
+
+function hostText(host: string, { report, plans }: HostOutcome, io: Io): string {
+  const error = report.error === null ? '' : `  ${io.paint.bad(report.error)}\n`;
+  return `${io.paint.bold(host)}\n${error}${plans.map((plan) => planText(plan, io)).join('')}`;
 }
 
 function typeNamed(name: string): ResourceType {
@@ -65,11 +116,9 @@ function typeNamed(name: string): ResourceType {
   throw new InputError([{ message: `there is no resource type "${wanted}"`, hint }]);
 }
 
-function listText({ paint }: Pick<Io, 'paint'>): string {
-  const width = Math.max(...[...resourceTypes.keys()].map((name) => name.length));
-  const rows = [...resourceTypes.values()].map(
-    ({ type, summary }) => `  ${paint.bold(type.padEnd(width))}  ${summary}\n`,
-  );
+function listText(types: readonly ResourceType[], { paint }: Pick<Io, 'paint'>): string {
+  const width = Math.max(...types.map(({ type }) => type.length));
+  const rows = types.map(({ type, summary }) => `  ${paint.bold(type.padEnd(width))}  ${summary}\n`);
   return `Resource types; "mcastctl explain TYPE" tells more of one:\n${rows.join('')}`;
 }
 
@@ -103,8 +152,7 @@ function planText(plan: TaskPlan, io: Io): string {
     if (entry.status === 'skipped') return [`${head}: skipped by its "when"`];
     if (entry.status === 'failed') return [head, `      ${io.paint.bad(errorText(entry.error))}`];
     const wants = Object.entries(entry.resource.wants ?? {}).map(
-      ([property, value]) =>
-        `      wanted  ${property}: ${showValue(value)}, by ${plan.task.source.file}:${plan.task.source.line}`,
+      ([property, value]) => `      wanted  ${property}: ${showValue(value)}, by ${formatSource(plan.task.source)}`,
     );
     const reasons = (entry.plan.explain ?? []).map((reason) => `      because ${reason}`);
     const changes = entry.plan.changes.map((change) => `      ${changeLine(change, io)}`);

@@ -49,6 +49,11 @@ describe('udp_buffers: auto', { timeout: 60_000 }, () => {
     expect(first).toContain('udp: 16 × 65536 (TRANSMITS_ALLOWED × FRAME_SIZE_MAX, totem.h) = 1048576');
     expect(first).toContain('runtime     value: 212992');
     expect(second).toContain('= 2179072');
+    const json = JSON.parse((await run('explain', 'sysctl', lab.inventory, '--format', 'json')).stdout);
+    expect(json).toMatchObject({
+      version: 1,
+      hosts: { pve2: { resources: [{ changes: [{ to: 2_179_072 }, {}] }, {}] } },
+    });
   });
 
   it('gives each node what its own corosync asks for, and leaves alone what is larger', async () => {
