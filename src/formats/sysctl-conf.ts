@@ -72,14 +72,32 @@ function parseLine(text: string, line: number): SysctlEntry | null {
   return { path, value: equals < 0 ? null : strip(stripped.slice(equals + 1)), line };
 }
 
+/** A line of a sysctl.d file, every byte kept. */
+export interface SysctlRow {
+  /** The bytes as they are, line end included. The `raw` of all rows together are the file. */
+  readonly raw: string;
+  /** null: the line is blank, a comment, or nothing that systemd-sysctl(8) understands. */
+  readonly entry: SysctlEntry | null;
+}
+
+/** The lines of a sysctl.d file; systemd ends a line at a newline, a carriage return and a NUL. */
+export function parseSysctlRows(text: string): readonly SysctlRow[] {
+  let line = 1;
+  return (text.match(/[^\n\r\0]*(?:\r\n|[\n\r\0])|[^\n\r\0]+$/g) ?? []).map((raw) => {
+    const row = { raw, entry: parseLine(raw.replace(/\0$/, ''), line) };
+    if (raw.endsWith('\n')) line++;
+    return row;
+  });
+}
+
+/** The text of the file: what was parsed, byte for byte, where nothing was changed. */
+export function printSysctlRows(rows: readonly SysctlRow[]): string {
+  return rows.map((row) => row.raw).join('');
+}
+
 /** The assignments and exclusions of a sysctl.d file in order, read as systemd-sysctl(8) reads them: what is neither is ignored. */
 export function parseSysctlConf(text: string): readonly SysctlEntry[] {
-  return text.split('\n').flatMap((row, index) =>
-    row.split(/[\r\0]/).flatMap((part) => {
-      const entry = parseLine(part, index + 1);
-      return entry === null ? [] : [entry];
-    }),
-  );
+  return parseSysctlRows(text).flatMap(({ entry }) => (entry === null ? [] : [entry]));
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
@@ -213,17 +231,27 @@ export function bootSetting(options: BootTable, path: string): BootSetting | nul
  */
 export function setInDropIn(text: string | null, path: string, value: string): string {
   const before = text ?? DROP_IN_HEADER;
-  const rows = before.split(/(?<=\n)/);
-  const entries = parseSysctlConf(before);
-  const line = `${sysctlKey(path)} = ${value}\n`;
-  const own = entries.filter((entry) => entry.path === path).map((entry) => entry.line - 1);
+  const rows = parseSysctlRows(before);
+  const line = `${sysctlKey(path)} = ${value}`;
+  const own = rows.flatMap((row, index) => (row.entry?.path === path ? [index] : []));
   const target = own.at(-1);
   if (target !== undefined) {
-    return rows.map((row, index) => (index === target ? line : own.includes(index) ? '' : row)).join('');
+    return rows
+      .map(({ raw }, index) => (index === target ? line + lineEnd(raw) : own.includes(index) ? '' : raw))
+      .join('');
   }
-  const smaller = entries.filter((entry) => entry.value !== null && sysctlKey(entry.path) < sysctlKey(path));
   const headerRows = before.startsWith(DROP_IN_HEADER) ? DROP_IN_HEADER.split('\n').length - 1 : 0;
-  const at = smaller.at(-1)?.line ?? headerRows;
-  const head = rows.slice(0, at).join('');
-  return `${head}${head === '' || head.endsWith('\n') ? '' : '\n'}${line}${rows.slice(at).join('')}`;
+  const smaller = rows.findLastIndex(
+    ({ entry }) => entry !== null && entry.value !== null && sysctlKey(entry.path) < sysctlKey(path),
+  );
+  const at = smaller < 0 ? headerRows : smaller + 1;
+  const [head, tail] = [rows.slice(0, at), rows.slice(at)];
+  const ends = (at === 0 ? tail.slice(0, 1) : head).map(({ raw }) => lineEnd(raw));
+  const usual = ends.findLast((end) => end !== '' && end !== '\0') ?? '\n';
+  const added = ends.at(-1) === '' && at > 0 ? usual + line : line + usual;
+  return printSysctlRows(head) + added + printSysctlRows(tail);
+}
+
+function lineEnd(raw: string): string {
+  return /(?:\r\n|[\n\r\0])?$/.exec(raw)?.[0] ?? '';
 }

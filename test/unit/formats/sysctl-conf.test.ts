@@ -167,8 +167,13 @@ describe('our drop-in', () => {
     expect(setInDropIn(before, 'net/core/rmem_max', '7')).toBe(
       '# mine\r\n\n ; x\nnet.core.rmem_max = 7\nvm.swappiness =  9',
     );
-    expect(setInDropIn(before, 'vm/zzz', '7')).toBe(`${before}\nvm.zzz = 7\n`);
-    expect(setInDropIn(before, 'a/b', '7')).toBe(`a.b = 7\n${before}`);
+    expect(setInDropIn(before, 'vm/zzz', '7')).toBe(`${before}\nvm.zzz = 7`);
+    expect(setInDropIn('b.c = 1\r\n', 'b/d', '7')).toBe('b.c = 1\r\nb.d = 7\r\n');
+    expect(setInDropIn('b.c = 1\r\n', 'b/b', '7')).toBe('b.b = 7\r\nb.c = 1\r\n');
+    expect(setInDropIn('b.c = 1\rb.d = 2\rb.e = 3', 'b/d', '7')).toBe('b.c = 1\rb.d = 7\rb.e = 3');
+    expect(setInDropIn('b.c = 1\0b.d = 2', 'b/c', '7')).toBe('b.c = 7\0b.d = 2');
+    expect(setInDropIn('', 'b/c', '7')).toBe('b.c = 7\n');
+    expect(setInDropIn(before, 'a/b', '7')).toBe(`a.b = 7\r\n${before}`);
   });
 
   test('setting twice is setting once, the value is then what the boot gives, foreign lines keep their order', () => {
