@@ -1,0 +1,14 @@
+import { clusterConf } from './cluster-conf.ts';
+import { corosyncConf } from './corosync-conf.ts';
+import type { Opened } from './format.ts';
+import { interfaces } from './interfaces.ts';
+import { sysctlConf } from './sysctl-conf.ts';
+
+/** The formats of the corpus, in the order of the table. */
+export const FORMATS: readonly Opened[] = [
+  corosyncConf,
+  interfaces('ifupdown'),
+  interfaces('ifupdown2'),
+  clusterConf,
+  sysctlConf,
+];
