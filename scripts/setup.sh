@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables nftables python3 sudo ansible-core corosync'
+packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables ethtool nftables python3 sudo ansible-core corosync'
 vm_packages='qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio xz-utils e2fsprogs kmod'
 [ "${1-}" != vm ] || packages="$packages $vm_packages"
 layer=.cache/layers/ifupdown2

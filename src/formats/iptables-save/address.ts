@@ -89,7 +89,8 @@ function prefixLength(mask: bigint, family: Family): number | undefined {
   return undefined;
 }
 
-function formatAddress(address: bigint, family: Family): string {
+/** `address` has 32 or 128 bits. */
+export function formatAddress(address: bigint, family: Family): string {
   const groups = (count: number, bits: number): number[] =>
     Array.from({ length: count }, (_, index) =>
       Number((address >> BigInt(bits * (count - 1 - index))) & ((1n << BigInt(bits)) - 1n)),
