@@ -3,12 +3,12 @@ import type { Argv, FileState, Resource, ResourcePlan, Step } from './resource.t
 import type { HostTask } from './task.ts';
 
 /**
- * What became of comparing one resource: a plan, nothing to do, nothing to do but to wait for the next boot, left out by `when`, or an
- * error.
+ * What became of comparing one resource: a plan, nothing to do, nothing to do but to wait for the next boot, left out by `when` or, with
+ * a plan that says why, by the resource, or an error.
  */
 export type PlannedResource =
   | { readonly resource: Resource; readonly status: 'ok' | 'differs' | 'pending'; readonly plan: ResourcePlan }
-  | { readonly resource: Resource; readonly status: 'skipped' }
+  | { readonly resource: Resource; readonly status: 'skipped'; readonly plan?: ResourcePlan }
   | { readonly resource: Resource; readonly status: 'failed'; readonly error: HostError };
 
 /** One file as it is and as the task wants it. */

@@ -14,6 +14,8 @@ export interface TaskReport {
   readonly impact?: Impact;
   /** Why it failed or was rolled back, with what to do; null otherwise. */
   readonly error: string | null;
+  /** What should be known although it is no difference; of a skipped one, why it was left alone. Left out: nothing. */
+  readonly note?: string;
 }
 
 export interface HostReport {

@@ -129,6 +129,10 @@ export interface ResourcePlan {
   readonly explain?: readonly string[];
   /** Why `keep` can't make the persistent layer right (a later file overrides ours…): the task fails before anything is tried. */
   readonly blocked?: string;
+  /** What a person who asks should know although it is no difference: a value that the driver rounded, a timer that runs out by itself. */
+  readonly note?: string;
+  /** Why the thing is left alone as it is, such as a device without rings: the task is skipped there. Comes without changes and steps. */
+  readonly skipped?: string;
 }
 
 /** One managed thing on one host, its parameters bound. Pure: no I/O. */

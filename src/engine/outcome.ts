@@ -57,17 +57,19 @@ export function errorText(error: unknown): string {
  */
 export function taskReports(plan: TaskPlan, differs: TaskStatus, error: string | null = null): TaskReport[] {
   return plan.resources.map((entry) => {
+    const remark = 'plan' in entry ? (entry.plan?.skipped ?? entry.plan?.note) : undefined;
+    const note = remark === undefined ? {} : { note: remark };
     const common = { name: plan.task.name, resource: entry.resource.id };
-    if (entry.status === 'skipped') return { ...common, status: 'skipped', changes: [], error: null };
+    if (entry.status === 'skipped') return { ...common, status: 'skipped', changes: [], error: null, ...note };
     if (entry.status === 'failed') return { ...common, status: 'failed', changes: [], error: errorText(entry.error) };
     const { changes, impact } = entry.plan;
-    if (entry.status === 'ok') return { ...common, status: 'ok', changes: [], error: null };
+    if (entry.status === 'ok') return { ...common, status: 'ok', changes: [], error: null, ...note };
     // A run that changes things has done all it can; for one that looks, the node is not as desired.
     if (entry.status === 'pending') {
-      return { ...common, status: differs === 'drift' ? 'drift' : 'ok', changes, error: null };
+      return { ...common, status: differs === 'drift' ? 'drift' : 'ok', changes, error: null, ...note };
     }
     const reason = error ?? blockedReason(plan);
-    return { ...common, status: differs, changes, ...(impact && { impact }), error: reason };
+    return { ...common, status: differs, changes, ...(impact && { impact }), error: reason, ...note };
   });
 }
 

@@ -12,7 +12,7 @@ export type Overlay = Map<string, string | null>;
  * and takes over what this one leaves
  */
 export function planTask(task: HostTask, seen: Observations, facts: Facts, overlay: Overlay = new Map()): TaskPlan {
-  const resources = task.items.flatMap((item) => {
+  const resources = task.items.flatMap((item): PlannedResource[] => {
     const isWanted = attempt(() => item.when(facts));
     if (isWanted === false) return item.resources.map((resource) => ({ resource, status: 'skipped' as const }));
     if (isWanted instanceof HostError) {
@@ -57,6 +57,7 @@ export function blockedReason(plan: TaskPlan): string | null {
 function planResource(resource: Resource, seen: Observations): PlannedResource {
   const plan = attempt(() => resource.plan(seen));
   if (plan instanceof HostError) return { resource, status: 'failed', error: plan };
+  if (plan.skipped !== undefined) return { resource, status: 'skipped', plan };
   if (plan.changes.length === 0) return { resource, status: 'ok', plan };
   const isPending = plan.keep.length === 0 && plan.changes.every(isPendingReboot) && plan.blocked === undefined;
   return { resource, status: isPending ? 'pending' : 'differs', plan };

@@ -24,6 +24,7 @@ export function changeLine(change: Change, { paint, unicode }: Style): string {
 export function taskLines(task: TaskReport, style: Style): string[] {
   const lines = task.changes.map((change) => `      ${changeLine(change, style)}`);
   if (task.impact !== undefined) lines.push(`      ${style.paint.warn(task.impact.text)}`);
+  if (task.note !== undefined) lines.push(`      ${style.paint.dim(task.note)}`);
   if (task.error !== null) lines.push(`      ${style.paint.bad(task.error)}`);
   return [`  ${statusMark(task.status, style)} ${task.resource}  ${style.paint.dim(task.name)}`, ...lines];
 }
