@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { deviceName } from '../device-name.ts';
 import { PROPERTIES, toKernel, type Wanted } from './properties.ts';
 
 /** An hour: far above any sensible timer, below every value in the kernel's unit that people copy from sysfs. */
@@ -40,16 +41,10 @@ const oneOf = (what: string, values: readonly [number, ...number[]]) =>
     .optional()
     .describe(what);
 
-/** A name that the kernel takes (dev_valid_name): up to 15 bytes, no white space, "/" or ":", not "." or "..". */
-const deviceName = z
-  .string({ error: 'must be the name of a bridge, such as "vmbr0"' })
-  .refine(isDeviceName, 'must be a device name: 1 to 15 bytes without white space, "/" or ":", such as "vmbr0"')
-  .describe('Name of the bridge, such as vmbr0: 1 to 15 bytes, no white space, "/" or ":"');
-
 /** What a `bridge` task takes. At least one property besides the name. */
 export const BridgeParams = z
   .strictObject({
-    name: deviceName,
+    name: deviceName('a bridge', 'vmbr0'),
     multicast_snooping: flag('Whether the bridge forwards a group only to the ports that joined it'),
     multicast_querier: flag('Whether the bridge asks for members where it hears no better querier'),
     multicast_query_use_ifaddr: flag(
@@ -98,11 +93,6 @@ export function wantedOf(params: BridgeParams): readonly Wanted[] {
       ? [{ property, value: toKernel(property, value) }]
       : [];
   });
-}
-
-function isDeviceName(name: string): boolean {
-  const bytes = new TextEncoder().encode(name).length;
-  return bytes >= 1 && bytes <= 15 && name !== '.' && name !== '..' && !/[\s/:\u0000-\u001f\u007f\p{Cs}]/u.test(name);
 }
 
 /** Rules between parameters. Sources: RFC 3376, 8.3 and 8.4; RFC 2236, 2.2. */
