@@ -160,6 +160,12 @@ function planPersistent(
   return { changes: [change], keep: [], blocked: blockedBy(key, path, wanted, after) };
 }
 
+/** What the next boot does to a key, after the reads of any setting; null: nothing. */
+export function bootSettingOf(seen: Observations, path: string): BootSetting | null {
+  const folders = SYSCTL_DIRS.map((folder) => seen.dir(folder, '.conf') ?? []);
+  return bootSetting(bootTableOf(seen, folders), path);
+}
+
 /**
  * What has to be read for a setting.
  * @param path below /proc/sys
