@@ -32,7 +32,7 @@ export async function startLabRun(options: Parameters<typeof startLab>[0] = {}):
     ...lab,
     on,
     async write(node, path, text, mode = '644') {
-      const script = 'mkdir -p "${1%/*}" && cat > "$1" && chmod "$2" "$1"';
+      const script = 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"';
       const { code, stderr } = await lab.exec(node, ['sh', '-c', script, 'sh', path, mode], { input: text });
       expect({ path, code, stderr }).toEqual({ path, code: 0, stderr: '' });
     },
