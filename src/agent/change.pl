@@ -41,10 +41,10 @@ sub as_expected {
   $kind eq $state && ($kind ne 'file' || $now eq $text);
 }
 
-# write: path, mode of a new file (octal), the state expected, the bytes expected, the new bytes, then encoded programs that
-# must accept the new file, "%s" its temporary path. Old or new at any instant: a file beside it, synced, renamed over it.
+# write: path, mode of a new file (octal), "MODE UID GID" that it shall have whatever it has ("-": as it is), the state expected, the
+# bytes expected, the new bytes, then encoded programs that must accept the new file, "%s" its temporary path. Old or new at any instant: a file beside it, synced, renamed over it.
 $VERB{write} = sub {
-  my ($id, $path, $mode, $state, $expected, $text, @validate) = @_;
+  my ($id, $path, $mode, $attributes, $state, $expected, $text, @validate) = @_;
   as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
   my $real = resolve($path);
   my ($dir, $name) = $real =~ m{^(.*/)([^/]+)$} or return fail($id, "$path: not an absolute path");
@@ -63,6 +63,15 @@ $VERB{write} = sub {
     $at += $n;
   }
   my $finish;
+  my ($wanted_mode, $uid, $gid) = split / /, $attributes;
+  my $own = sub {
+    # chown first: it clears the set-id bits.
+    if ($uid ne '-' || $gid ne '-') {
+      chown $uid eq '-' ? -1 : $uid, $gid eq '-' ? -1 : $gid, $temporary or return $give_up->();
+    }
+    if ($wanted_mode ne '-') { chmod oct $wanted_mode, $temporary or return $give_up->() }
+    $finish->();
+  };
   $finish = sub {
     if (@validate) {
       my @argv = map { $_ eq '%s' ? $temporary : $_ } decode(shift @validate);
@@ -82,7 +91,7 @@ $VERB{write} = sub {
     sync_dir($dir);
     answer($id, 'ok');
   };
-  if ($state eq 'none') { chmod oct $mode, $temporary or return $give_up->(); return $finish->() }
+  if ($state eq 'none') { chmod oct $mode, $temporary or return $give_up->(); return $own->() }
   # cp carries owner, mode, ACLs and the SELinux label over.
   run_child(['cp', '--attributes-only', '--preserve=all', '--', $real, $temporary], '', 10, sub {
     if ($_[0] ne '0') {
@@ -90,7 +99,7 @@ $VERB{write} = sub {
       chown $stat[4], $stat[5], $temporary or return $give_up->();
       chmod $stat[2] & 07777, $temporary or return $give_up->();
     }
-    $finish->();
+    $own->();
   });
 };
 

@@ -1,6 +1,6 @@
 import type { Link, RemoteProcess } from '../core/connection.ts';
 import { HostError, messageOf, UnreachableError } from '../core/errors.ts';
-import type { Argv, FileState, Observations, Read, RunResult } from '../core/resource.ts';
+import type { Argv, FileAttributes, FileState, Observations, Read, RunResult } from '../core/resource.ts';
 import type { Facts } from '../core/task.ts';
 import { agentSource } from '../paths.ts';
 import { encodeRead, observationsOf, runResult, uniqueReads } from './observations.ts';
@@ -128,6 +128,7 @@ export class AgentSession {
    * @param text null removes the file
    * @param mode of a new file; one that exists keeps its own
    * @param validate programs that must accept the new file before it takes the old one's place, `%s` its temporary path
+   * @param attributes what the file has afterwards, new or not
    */
   async write(
     path: string,
@@ -135,6 +136,7 @@ export class AgentSession {
     text: string | null,
     mode: number,
     validate: readonly Argv[] = [],
+    attributes: FileAttributes = {},
   ): Promise<void> {
     await this.#loadChange();
     const state = before === null ? 'none' : 'file';
@@ -148,7 +150,11 @@ export class AgentSession {
     if (text === null) await this.call('remove', [path, state, expected]);
     else {
       const bytes = Buffer.from(text, encoding);
-      await this.call('write', [path, mode.toString(8), state, expected, bytes, ...validate.map(encodeFields)]);
+      const wanted = [attributes.mode?.toString(8), attributes.uid, attributes.gid]
+        .map((each) => each ?? '-')
+        .join(' ');
+      const programs = validate.map(encodeFields);
+      await this.call('write', [path, mode.toString(8), wanted, state, expected, bytes, ...programs]);
     }
   }
 

@@ -51,6 +51,7 @@ export function prepare(inventoryFile: string, options: PlaybookOptions, io: Pic
   const compile: CompileOptions = {
     registry: resourceTypes,
     extraVars: parseExtraVars(options.extraVars ?? []),
+    templates: packageFile('templates'),
     ...(options.limit === undefined ? {} : { limit: options.limit }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),
     ...(options.skipTags === undefined ? {} : { skipTags: options.skipTags }),

@@ -46,12 +46,17 @@ export function compileTemplate(text: string): Template {
  * @throws InputError with every fault of the text, each with its position
  */
 export function renderTemplate(text: string, vars: Readonly<Record<string, unknown>>, source: string): string {
-  const doc: SourceText = { file: source, text };
   const names: Names = {
     has: (name) => Object.hasOwn(vars, name),
     get: (name) => vars[name],
     names: () => Object.keys(vars),
   };
+  return renderWith(text, names, source);
+}
+
+/** `renderTemplate` with the variables of a task on a host. */
+export function renderWith(text: string, names: Names, source: string): string {
+  const doc: SourceText = { file: source, text };
   try {
     const value = readTemplate(text, 'text').evaluate(names);
     return String(value);

@@ -1,5 +1,5 @@
 import type { HostError } from './errors.ts';
-import type { Argv, FileState, Resource, ResourcePlan, Step } from './resource.ts';
+import type { Argv, FileAttributes, FileState, Resource, ResourcePlan, Step } from './resource.ts';
 import type { HostTask } from './task.ts';
 
 /**
@@ -19,6 +19,10 @@ export interface FileWrite {
   readonly text: string | null;
   /** Permission bits of a new file. */
   readonly mode: number;
+  /** What it shall have beside its text. */
+  readonly attributes: FileAttributes;
+  /** Whether the text is to be shown to nobody. */
+  readonly isSecret: boolean;
   /** Programs that must accept the new file, see `Step`. */
   readonly validate: readonly Argv[];
 }

@@ -97,8 +97,8 @@ export type Step =
   | { readonly do: 'set'; readonly path: string; readonly value: string }
   /**
    * Replaces a file atomically with what `edit` makes of its text (null: no file; returning null removes it).
-   * Owner and mode are kept; a new file gets `mode`, 0o644 by default. Equal text: nothing is done.
-   * Edits of one file by several resources are applied one after the other.
+   * Owner and mode are kept, other than `attributes` says; a new file gets `mode`, 0o644 by default. Equal text and attributes:
+   * nothing is done. Edits of one file by several resources are applied one after the other.
    * `validate`: a program that must end with 0 before the file is replaced; an argument `%s` is the new file's temporary path.
    */
   | {
@@ -106,8 +106,19 @@ export type Step =
       readonly path: string;
       readonly edit: (text: string | null) => string | null;
       readonly mode?: number;
+      readonly attributes?: FileAttributes;
       readonly validate?: Argv;
+      /** The text is nobody's business: it is shown in no diff. */
+      readonly isSecret?: boolean;
     };
+
+/** What a file has beside its text; what is left out stays as it is. The file has it from its first instant on. */
+export interface FileAttributes {
+  /** Permission bits, 0 to 0o7777. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
 
 /** What a resource wants on a node. Without changes the resource is as desired. */
 export interface ResourcePlan {
@@ -118,10 +129,14 @@ export interface ResourcePlan {
   readonly undo: readonly Step[];
   /**
    * Makes the persistent layer right: file edits, whose undo the engine knows, and programs that follow from them or that keep state
-   * of their own (update-grub, systemctl enable). All edits of a task come first, then its programs, in order.
+   * of their own (update-grub, systemctl enable). All edits of a task come first, then its programs, in order; a program that several
+   * resources of the task ask for with the same arguments is run once, in the last of its places.
    */
   readonly keep: readonly Step[];
-  /** Takes back what the programs of `keep` did; run after the files are put back, whichever of the programs were begun. */
+  /**
+   * Takes back what the programs of `keep` did; run after the files are put back, whichever of the programs were begun. Equal ones
+   * are run once.
+   */
   readonly unkeep?: readonly Step[];
   /** What the change costs while it is made; left out: nothing. */
   readonly impact?: Impact;
@@ -144,6 +159,8 @@ export interface Resource {
    * would undo each other for ever: that is a fault before anything is tried. Left out: not compared.
    */
   readonly wants?: Readonly<Record<string, unknown>>;
+  /** Something that is done each time it is asked for, such as a restart: what only a handler may ask for. */
+  readonly isAction?: boolean;
   /**
    * Compares what was observed with what is desired. Called again after `try` and after `keep`: then the changes of
    * that layer must be gone. Never compares by truthiness.
@@ -217,6 +234,14 @@ export interface ResourceType<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema;
   /** A task as a user would write it, in YAML. */
   readonly example: string;
-  /** The resources that one task stands for. */
-  resources(params: z.output<Schema>): readonly Resource[];
+  /**
+   * Parameters that name a file of the controller, relative to the playbook. `file`: its text is taken as it is; `template`: it is a
+   * Handlebars text, filled in with the variables of the host. What can't be read or filled in is a fault of the playbook.
+   */
+  readonly sources?: Readonly<Record<string, 'file' | 'template'>>;
+  /**
+   * The resources that one task stands for.
+   * @param texts the texts of the files that `sources` names, by parameter, where the task has it
+   */
+  resources(params: z.output<Schema>, texts?: Readonly<Record<string, string>>): readonly Resource[];
 }

@@ -3,7 +3,7 @@ import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
 import type { TaskReport } from '../core/report.ts';
-import type { Change, Observations, Step } from '../core/resource.ts';
+import type { Change, FileAttributes, FileState, Observations, Step } from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
 import { errorText, taskReports } from './outcome.ts';
 import { blockedReason, changesOf, planTask } from './plan-task.ts';
@@ -117,7 +117,8 @@ async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): P
   if (context.signal.aborted) throw new Interrupted();
   context.emit({ type: 'task', host: plan.task.host, name: plan.task.name, phase: 'keeping' });
   for (const write of plan.writes) {
-    await context.session.write(write.path, write.before, write.text, write.mode, write.validate);
+    const { path, before, text, mode, validate, attributes } = write;
+    await context.session.write(path, before, text, mode, validate, attributes);
     restorer.written.push(write);
   }
   for (const step of plan.keepRuns) {
@@ -163,8 +164,9 @@ class Restorer {
     if (!this.hasDone) return problems;
     emit({ type: 'task', host: this.#plan.task.host, name: this.#plan.task.name, phase: 'undoing' });
     for (const write of this.written.toReversed()) {
+      const { before } = write;
       await attempt(problems, () =>
-        session.write(write.path, asWritten(write), write.before?.text ?? null, write.before?.mode ?? write.mode),
+        session.write(write.path, asWritten(write), before?.text ?? null, write.mode, [], attributesOf(before)),
       );
     }
     if (this.hasRun) for (const step of this.#plan.unkeep) await attempt(problems, () => runStep(step, session));
@@ -195,6 +197,10 @@ export function notAsBefore(before: PlannedResource, now: PlannedResource | unde
     const value = show(found ? found.from : change.to);
     return [`${before.resource.id} ${change.layer} ${change.property} is ${value}, was ${show(change.from)}`];
   });
+}
+
+function attributesOf(file: FileState | null): FileAttributes {
+  return file === null ? {} : { mode: file.mode, uid: file.uid, gid: file.gid };
 }
 
 /** The state of a file after a write of ours, to be expected when it is put back. */

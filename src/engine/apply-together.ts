@@ -263,7 +263,7 @@ async function editFile(step: Extract<Step, { do: 'edit' }>, session: AgentSessi
   const text = step.edit(before?.text ?? null);
   if (text === (before?.text ?? null)) return;
   const validate = step.validate === undefined ? [] : [step.validate];
-  await session.write(step.path, before, text, step.mode ?? 0o644, validate);
+  await session.write(step.path, before, text, step.mode ?? 0o644, validate, step.attributes);
 }
 
 /** One error for those of several hosts. A lost connection is the first thing to be told. */

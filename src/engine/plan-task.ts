@@ -32,12 +32,18 @@ export function planTask(task: HostTask, seen: Observations, facts: Facts, overl
     try: plans.flatMap((plan) => plan.try),
     undo: plans.toReversed().flatMap((plan) => plan.undo),
     writes: composeEdits(edits, seen, overlay),
-    keepRuns: plans.flatMap((plan) => plan.keep.filter((step) => step.do !== 'edit')),
-    unkeep: plans.toReversed().flatMap((plan) => plan.unkeep ?? []),
+    keepRuns: lastOfEqual(plans.flatMap((plan) => plan.keep.filter((step) => step.do !== 'edit'))),
+    unkeep: lastOfEqual(plans.toReversed().flatMap((plan) => plan.unkeep ?? [])),
   };
 }
 
 const NOTHING: Omit<TaskPlan, 'task' | 'resources'> = { try: [], undo: [], writes: [], keepRuns: [], unkeep: [] };
+
+/** The steps without repetitions, each in its last place: what follows from files is done once all of them are written. */
+function lastOfEqual(steps: readonly Step[]): readonly Step[] {
+  const keys = steps.map((step) => JSON.stringify(step));
+  return steps.filter((_, index) => keys.lastIndexOf(keys[index] ?? '') === index);
+}
 
 /** The changes of a task in one layer, or in both. */
 export function changesOf(plan: TaskPlan, layer?: Change['layer']): readonly Change[] {
@@ -85,22 +91,40 @@ function composeEdits(
 ): FileWrite[] {
   const files = new Map<string, FileWrite>();
   for (const { step, resource } of edits) {
-    const file = files.get(step.path) ?? fileBefore(step.path, resource, seen, overlay, step.mode ?? 0o644);
-    const validate = step.validate === undefined ? file.validate : [...file.validate, step.validate];
-    files.set(step.path, { ...file, text: step.edit(file.text), validate });
+    const file = files.get(step.path) ?? fileBefore(step, resource, seen, overlay);
+    files.set(step.path, {
+      ...file,
+      text: step.edit(file.text),
+      attributes: { ...file.attributes, ...step.attributes },
+      isSecret: file.isSecret || step.isSecret === true,
+      validate: step.validate === undefined ? file.validate : [...file.validate, step.validate],
+    });
   }
-  const writes = [...files.values()].filter((file) => file.text !== (file.before?.text ?? null));
+  const writes = [...files.values()].filter((file) => file.text !== (file.before?.text ?? null) || hasOther(file));
   for (const write of writes) overlay.set(write.path, write.text);
   return writes;
 }
 
-function fileBefore(path: string, resource: Resource, seen: Observations, overlay: Overlay, mode: number): FileWrite {
+/** Whether a file that stays has other attributes than it shall have. */
+function hasOther({ before, text, attributes }: FileWrite): boolean {
+  if (before === null || text === null) return false;
+  const { mode, uid, gid } = { ...before, ...attributes };
+  return mode !== before.mode || uid !== before.uid || gid !== before.gid;
+}
+
+function fileBefore(
+  { path, mode = 0o644 }: Extract<Step, { do: 'edit' }>,
+  resource: Resource,
+  seen: Observations,
+  overlay: Overlay,
+): FileWrite {
   const observed = observedFile(path, resource, seen);
   const text = overlay.get(path);
-  if (text === undefined) return { path, before: observed, text: observed?.text ?? null, mode, validate: [] };
-  if (text === null) return { path, before: null, text, mode, validate: [] };
+  const fresh = { path, mode, attributes: {}, isSecret: false, validate: [] };
+  if (text === undefined) return { ...fresh, before: observed, text: observed?.text ?? null };
+  if (text === null) return { ...fresh, before: null, text };
   const made = { path, encoding: 'utf8' as const, mode, uid: 0, gid: 0, target: null };
-  return { path, before: { ...(observed ?? made), text }, text, mode, validate: [] };
+  return { ...fresh, before: { ...(observed ?? made), text }, text };
 }
 
 /** A file as the resource read it, alone or with its folder. Editing what was not read is a bug and throws. */

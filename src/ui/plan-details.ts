@@ -15,7 +15,8 @@ export function planDetails(
     for (const write of plan.writes) {
       if (wanted.commands)
         lines.push(`      ${io.paint.dim('$')} ${write.text === null ? 'remove' : 'write'} ${write.path}`);
-      if (wanted.diff) lines.push(...diffLines(write.path, write.before?.text ?? null, write.text, io));
+      if (wanted.diff && write.isSecret) lines.push(`      ${io.paint.dim(`${write.path}: secret, not shown`)}`);
+      else if (wanted.diff) lines.push(...diffLines(write.path, write.before?.text ?? null, write.text, io));
     }
     if (wanted.commands) for (const step of plan.keepRuns) lines.push(`      ${io.paint.dim('$')} ${stepText(step)}`);
   }

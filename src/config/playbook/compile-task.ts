@@ -10,12 +10,14 @@ import { force, layerOf, type Scope, singleLayer } from '../vars.ts';
 import { faultAt, faultOf, offsetInScalar, type YamlScalar } from '../yaml.ts';
 import type { PlayTask } from './model.ts';
 import type { ResourceCache } from './resource-cache.ts';
+import type { SourceReader } from './sources.ts';
 
 /** What a task is made concrete with. */
 export interface HostContext {
   readonly host: string;
   readonly scope: Scope;
   readonly resources: ResourceCache;
+  readonly sources: SourceReader;
   readonly faults: FaultList;
 }
 
@@ -65,9 +67,14 @@ function buildResources(task: PlayTask, scope: Scope, context: HostContext): rea
   const params = faults.collect(() => ({ value: scope.render(task.params) }), host);
   if (params === undefined || task.type === null) return [];
   const { type } = task;
-  const built = faults.collect(() => context.resources.build(type, task.params, params.value), host);
+  const texts = context.sources.read(type, task.params, params.value, scope, faults, host);
+  if (texts === null) return [];
+  const built = faults.collect(() => context.resources.build(type, task.params, params.value, texts), host);
   if (built === undefined) return [];
-  if (built.ok) return built.resources;
+  if (built.ok) {
+    refuseActions(task, built.resources, faults);
+    return built.resources;
+  }
   const checked = {
     schema: type.schema,
     node: task.params,
@@ -77,6 +84,16 @@ function buildResources(task: PlayTask, scope: Scope, context: HostContext): rea
   };
   faults.addAll(schemaFaults(built.issues, checked), host);
   return [];
+}
+
+/** What is done each time it is asked for would be done by every run. */
+function refuseActions(task: PlayTask, resources: readonly Resource[], faults: FaultList): void {
+  const action = task.kind === 'task' ? resources.find((resource) => resource.isAction === true) : undefined;
+  if (action === undefined) return;
+  const hint = 'put it under "handlers" and let the tasks that change something "notify" it';
+  faults.add(
+    faultOf(task.params, `${action.id} would be done again by every run: only a handler can ask for that`, hint),
+  );
 }
 
 /** A `when` whose variables are bound: decided, to be decided by facts, or null where it is faulty. */

@@ -6,7 +6,7 @@ import { didYouMean } from '../../core/suggest.ts';
 import type { CompiledPlay, HostTask, ProbeParams } from '../../core/task.ts';
 import { FaultList } from '../faults.ts';
 import { schemaFaults } from '../schema-faults.ts';
-import { hasTemplate, layerOf, plainLayer, Scope, type VarLayer } from '../vars.ts';
+import { hasTemplate, layerOf, plainLayer, Scope, singleLayer, type VarLayer } from '../vars.ts';
 import { faultOf, type YamlMap, type YamlNode } from '../yaml.ts';
 import { compileTask, type HostContext } from './compile-task.ts';
 import { addConflicts } from './conflicts.ts';
@@ -15,6 +15,7 @@ import type { Play, Playbook, PlayTask } from './model.ts';
 import { ProbeSchema, toProbeParams } from './probe.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { cutBatches } from './serial.ts';
+import { SourceReader } from './sources.ts';
 import { isSelected, type TagFilter, unknownTags } from './tags.ts';
 
 /** What a playbook needs of an inventory. */
@@ -35,6 +36,8 @@ export interface CompileOptions extends TagFilter {
   readonly limit?: string | undefined;
   /** Variables of `--extra-vars`: they outrank all others. */
   readonly extraVars?: Readonly<Record<string, unknown>> | undefined;
+  /** Folder of the templates that ship: where those are looked for that are not beside the playbook. */
+  readonly templates?: string | undefined;
 }
 
 /**
@@ -82,7 +85,14 @@ function compileInto(
       [...tasks, ...handlers].map(({ source, params }) => [source.file, params.doc.text] as const),
     ),
   );
-  const compiler: Compiler = { inventory, options, faults, resources: new ResourceCache() };
+  const compiler: Compiler = {
+    inventory,
+    options,
+    faults,
+    resources: new ResourceCache(),
+    sources: new SourceReader(options.templates ?? null),
+    hostvars: hostvarsLayer(inventory),
+  };
   const known = new Set(playbook.plays.flatMap((play) => play.tasks.flatMap((task) => [...task.tags])));
   for (const tag of unknownTags(options, known)) {
     // A check that compares nothing would find no drift.
@@ -93,11 +103,34 @@ function compileInto(
   return plays;
 }
 
+/** The variables of every host under its name, as Ansible's `hostvars`: evaluated with that host's own, when they are used. */
+function hostvarsLayer(inventory: HostVars): VarLayer {
+  const all: object = Object.create(null);
+  for (const host of inventory.hosts) {
+    let known: object | null = null;
+    const get = () => {
+      known ??= ownVars(inventory, host);
+      return known;
+    };
+    Object.defineProperty(all, host, { enumerable: true, get });
+  }
+  return singleLayer('hostvars', all);
+}
+
+function ownVars(inventory: HostVars, host: string): object {
+  const scope = new Scope([inventoryLayer(inventory, host)]);
+  const vars: object = Object.create(null);
+  for (const name of scope.names()) Object.defineProperty(vars, name, { enumerable: true, get: () => scope.get(name) });
+  return vars;
+}
+
 interface Compiler {
   readonly inventory: HostVars;
   readonly options: CompileOptions;
   readonly faults: FaultList;
   readonly resources: ResourceCache;
+  readonly sources: SourceReader;
+  readonly hostvars: VarLayer;
 }
 
 function compilePlay(play: Play, compiler: Compiler): CompiledPlay {
@@ -123,10 +156,10 @@ function usesFacts(task: PlayTask): boolean {
 }
 
 function hostContext(host: string, play: Play, compiler: Compiler): HostContext {
-  const { inventory, options, resources, faults } = compiler;
+  const { inventory, options, resources, sources, faults } = compiler;
   const high: VarLayer[] = options.extraVars ? [plainLayer(options.extraVars, 'extra variable')] : [];
-  const low = [...play.vars.map(layerOf).reverse(), inventoryLayer(inventory, host)];
-  return { host, scope: new Scope(low, high), resources, faults };
+  const low = [...play.vars.map(layerOf).reverse(), inventoryLayer(inventory, host), compiler.hostvars];
+  return { host, scope: new Scope(low, high), resources, sources, faults };
 }
 
 function inventoryLayer(inventory: HostVars, host: string): VarLayer {

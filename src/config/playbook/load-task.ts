@@ -17,7 +17,7 @@ import {
   type YamlScalar,
 } from '../yaml.ts';
 import type { Condition, PlayTask } from './model.ts';
-import { CommonFields, FOREIGN_TASK_KEYS } from './schema.ts';
+import { CommonFields, FOREIGN_RESOURCES, FOREIGN_TASK_KEYS } from './schema.ts';
 import { tagList } from './tags.ts';
 
 /** What a task is read with. */
@@ -57,6 +57,7 @@ export function loadTask(node: YamlNode, context: TaskContext): PlayTask | null 
   const vars = node.entries.get('vars')?.value;
   const name = node.entries.get('name')?.value;
   return {
+    kind: context.kind,
     source: sourceAt(node.doc.file, node.doc.text, node.start),
     name: name?.kind === 'scalar' ? name : null,
     type: issues.length === 0 ? type : null,
@@ -121,7 +122,7 @@ function findResource(
   if (first !== undefined) return first;
   // An unknown key was reported already, and is probably meant as the resource.
   const unknown = [...node.entries.keys()].filter(
-    (key) => !(key in context.schema.shape) && !FOREIGN_TASK_KEYS.has(key),
+    (key) => !(key in context.schema.shape) && (!FOREIGN_TASK_KEYS.has(key) || FOREIGN_RESOURCES.has(key)),
   );
   if (unknown.length === 0) {
     context.faults.add(faultOf(node, `this ${context.kind} has no resource`, `resource types: ${types.join(', ')}`));

@@ -34,6 +34,7 @@ export interface Condition {
 
 /** A task or handler of a play. */
 export interface PlayTask {
+  readonly kind: 'task' | 'handler';
   readonly source: SourceRef;
   readonly name: YamlScalar | null;
   /** null: faults were found in its parameters, so that it can't be made concrete. */

@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import type { Resource, ResourceType } from '../../core/resource.ts';
 import { hasTemplate } from '../vars.ts';
 import type { YamlNode } from '../yaml.ts';
+import type { Texts } from './sources.ts';
 
 /** Resources of a task, or why its parameters are wrong. */
 export type Built =
@@ -16,11 +17,13 @@ export class ResourceCache {
   /**
    * @param node where the parameters stand
    * @param params the parameters, templates evaluated
+   * @param texts the texts of files that they name
    */
-  build(type: ResourceType, node: YamlNode, params: unknown): Built {
-    if (!hasTemplate(node)) return remember(this.#byNode, node, () => buildResources(type, params));
-    const key = `${type.type} ${JSON.stringify(params, keepNumbers)}`;
-    return remember(this.#byValue, key, () => buildResources(type, params));
+  build(type: ResourceType, node: YamlNode, params: unknown, texts: Texts): Built {
+    const hasTexts = Object.keys(texts).length > 0;
+    if (!hasTexts && !hasTemplate(node)) return remember(this.#byNode, node, () => buildResources(type, params, texts));
+    const key = `${type.type} ${JSON.stringify([params, texts], keepNumbers)}`;
+    return remember(this.#byValue, key, () => buildResources(type, params, texts));
   }
 }
 
@@ -38,9 +41,9 @@ function keepNumbers(_key: string, value: unknown): unknown {
   return isSpecial ? { number: Object.is(value, -0) ? '-0' : String(value) } : value;
 }
 
-function buildResources(type: ResourceType, params: unknown): Built {
+function buildResources(type: ResourceType, params: unknown, texts: Texts): Built {
   const result = type.schema.safeParse(params);
   return result.success
-    ? { ok: true, resources: type.resources(result.data) }
+    ? { ok: true, resources: type.resources(result.data, texts) }
     : { ok: false, issues: result.error.issues };
 }

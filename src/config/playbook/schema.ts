@@ -93,7 +93,22 @@ export const FOREIGN_PLAY_KEYS: ReadonlyMap<string, string> = new Map([
   ['environment', 'leave it out: nothing runs through a shell'],
 ]);
 
+/** Modules of Ansible whose work another resource does. */
+export const FOREIGN_RESOURCES: ReadonlyMap<string, string> = new Map([
+  [
+    'shell',
+    'nothing runs through a shell: describe the state in a resource, or write "command" with a list of arguments',
+  ],
+  ['copy', 'write "file" with "src" or "content"'],
+  ['lineinfile', 'write "file" or "template" with the whole text, or the resource whose file it is'],
+  ['apt', 'write "package"'],
+  ['dnf', 'write "package"'],
+  ['yum', 'write "package"'],
+  ['systemd', 'write "service"'],
+]);
+
 export const FOREIGN_TASK_KEYS: ReadonlyMap<string, string> = new Map([
+  ...FOREIGN_RESOURCES,
   ['become', 'set ansible_become in the inventory, or give --become'],
   ['with_items', 'write "loop"'],
   ['block', 'blocks are not supported: give each task its own "when" and "tags"'],
@@ -101,8 +116,6 @@ export const FOREIGN_TASK_KEYS: ReadonlyMap<string, string> = new Map([
   ['changed_when', 'leave it out: a task changes what differs'],
   ['failed_when', 'leave it out: a task fails where its proof fails'],
   ['delegate_to', 'write a play for those hosts'],
-  ['shell', 'commands are not supported: describe the state in a resource'],
-  ['command', 'commands are not supported: describe the state in a resource'],
   ['notify', 'a handler notifies nobody: name all handlers in the task'],
   ['listen', 'notify the handler by its name'],
 ]);

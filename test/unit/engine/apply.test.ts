@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,11 +6,13 @@ import { AgentSession } from '../../../src/agent/session.ts';
 import { HostError, UnreachableError } from '../../../src/core/errors.ts';
 import type { RunEvent } from '../../../src/core/events.ts';
 import type { ProbeReport } from '../../../src/core/probe.ts';
+import type { Change, Observations, Resource, ResourcePlan, Step } from '../../../src/core/resource.ts';
 import type { CompiledPlay, Facts } from '../../../src/core/task.ts';
 import { applyPlays } from '../../../src/engine/apply.ts';
 import { checkHosts } from '../../../src/engine/check.ts';
 import type { OpenedSession } from '../../../src/engine/fleet.ts';
 import { exitCodeOf, runStatus, worst } from '../../../src/engine/outcome.ts';
+import { taskLines } from '../../../src/ui/text-report.ts';
 import { localLink } from '../../support/local-link.ts';
 import { probeReport, type Toy, toyPlay, toyResource, toyTask } from '../../support/toy.ts';
 
@@ -446,6 +448,208 @@ describe('tasks that contradict each other once the facts are known', () => {
     expect(now('a')).toEqual(['old', 'old']);
   });
 });
+
+/** A resource of one file, changed as the test tells; it counts how often each of its programs ran in a file beside it. */
+function kept(host: string, more: Partial<ResourcePlan>, wanted = 'new'): Resource {
+  const file = join(dir, `${host}.conf`);
+  return {
+    id: 'kept[x]',
+    reads: [{ read: 'file', path: file }],
+    plan(seen) {
+      const text = seen.file(file)?.text ?? null;
+      if (text === wanted) return { changes: [], try: [], undo: [], keep: [] };
+      const changes = [{ layer: 'persistent' as const, property: 'text', from: text, to: wanted, file }];
+      const { keep = [], ...rest } = more;
+      return { changes, try: [], undo: [], ...rest, keep: [{ do: 'edit', path: file, edit: () => wanted }, ...keep] };
+    },
+  };
+}
+
+const sh = (script: string, seconds?: number, stdin?: string): Step => ({
+  do: 'run',
+  argv: ['sh', '-c', script],
+  ...(seconds !== undefined && { seconds }),
+  ...(stdin !== undefined && { stdin }),
+});
+const read = (name: string) => readFileSync(join(dir, name), 'utf8');
+const log = (text: string) => `echo ${text} "$(cat ${dir}/a.conf)" >> ${dir}/log`;
+
+describe('what is kept', () => {
+  beforeEach(() => writeFileSync(join(dir, 'a.conf'), 'old'));
+  const one = (resources: readonly Resource[]) => [toyPlay({ a: [toyTask('a', 'one', resources)], b: [] })];
+
+  it('runs the programs of keep after all edits, equal ones once, with their input', async () => {
+    const other = { ...toy('a', 'y'), id: 'toy[y]' as const };
+    const first = kept('a', { keep: [sh(log('after')), sh(`cat >> ${dir}/log`, 5, 'from stdin\n')] });
+    const again = { ...first, id: 'kept[y]' as const };
+    const { hosts, probes } = await apply(one([first, again, other]));
+    expect(hosts.a?.status).toBe('changed');
+    expect(read('log')).toBe('after new\nfrom stdin\n');
+    expect([now('a', 'y'), probes]).toEqual([['new', 'new'], 2]);
+  });
+
+  it('takes back files first, then programs, also of the one that failed', async () => {
+    const steps = { keep: [sh(log('first')), sh('echo no >&2; exit 3')], unkeep: [sh(log('back'))] };
+    const { hosts, isWhole } = await apply(one([kept('a', steps)]));
+    expect(hosts.a?.tasks[0]).toMatchObject({ status: 'failed', error: expect.stringContaining('exit code 3: no') });
+    expect(hosts.a?.tasks[0]?.error).not.toContain('undo failed');
+    expect([read('log'), read('a.conf'), isWhole]).toEqual(['first new\nback old\n', 'old', true]);
+  });
+
+  it('takes no program back that was not begun', async () => {
+    const bad = toyResource({
+      name: 'y',
+      runtime: join(dir, 'a.x.run'),
+      persistent: join(dir, 'no/no/y'),
+      value: 'new',
+    });
+    toy('a');
+    const { hosts } = await apply(one([kept('a', { keep: [sh(log('never'))], unkeep: [sh(log('never'))] }), bad]));
+    expect(hosts.a?.status).toBe('failed');
+    expect([read('a.conf'), readdirSync(dir).includes('log')]).toEqual(['old', false]);
+  });
+
+  it('stops a program at its own time limit', async () => {
+    const { hosts } = await apply(one([kept('a', { keep: [sh('sleep 5', 0.2)] })]));
+    expect(hosts.a?.tasks[0]?.error).toContain('did not end within 0.2 s');
+    expect(read('a.conf')).toBe('old');
+  });
+
+  it('gives a program more time than other steps where it says so', async () => {
+    const { hosts } = await apply(one([kept('a', { keep: [sh('sleep 2.2', 9)] })]));
+    expect(hosts.a?.status).toBe('changed');
+  });
+
+  it('proves a value that follows the file, after it was written', async () => {
+    const follows: Change = { layer: 'runtime', property: 'x', from: 'old', to: 'new', after: 'keep' };
+    const resource = kept('a', {});
+    const plan = (seen: Observations): ResourcePlan => {
+      const { changes, ...rest } = resource.plan(seen);
+      return { ...rest, changes: changes.length === 0 ? [] : [follows, ...changes] };
+    };
+    const seen: string[] = [];
+    const good = await apply(one([{ ...resource, plan }]), [20], () => seen.push(read('a.conf')));
+    expect([seen, good.hosts.a?.status]).toEqual([['old', 'new'], 'changed']);
+    writeFileSync(join(dir, 'a.conf'), 'old');
+    const bad = await apply(one([{ ...resource, plan }]), [20, 0]);
+    expect(bad.hosts.a?.tasks[0]).toMatchObject({ status: 'rolled-back' });
+    expect(read('a.conf')).toBe('old');
+  });
+
+  it('fails where a value that should follow the file does not', async () => {
+    const stays: Change = { layer: 'runtime', property: 'x', from: 'old', to: 'new', after: 'keep' };
+    const resource = kept('a', {});
+    const plan = (seen: Observations) => {
+      const found = resource.plan(seen);
+      return { ...found, changes: [stays, ...found.changes] };
+    };
+    const { hosts } = await apply(one([{ ...resource, plan }]));
+    expect(hosts.a?.tasks[0]?.error).toBe('runtime x is "old" after the files were written, wanted "new"');
+    expect(read('a.conf')).toBe('old');
+  });
+
+  it('tells what waits for the next boot: a state of its own', async () => {
+    const pending: Change = { layer: 'runtime', property: 'x', from: 'old', to: 'new', after: 'reboot' };
+    const resource = kept('a', {});
+    const plan = (seen: Observations) => {
+      const found = resource.plan(seen);
+      return { ...found, changes: [pending, ...found.changes] };
+    };
+    const plays = one([{ ...resource, plan }]);
+    const first = await apply(plays);
+    expect([first.hosts.a?.status, first.exitCode, first.probes, read('a.conf')]).toEqual(['changed', 0, 0, 'new']);
+    const second = await apply(plays);
+    expect(second.hosts.a).toMatchObject({ status: 'ok', tasks: [{ status: 'ok', changes: [pending] }] });
+    const checked = await checkHosts(context(plays));
+    expect(checked.get('a')?.report).toMatchObject({
+      status: 'drift',
+      tasks: [{ status: 'drift', changes: [pending] }],
+    });
+    const lines = taskLines(checked.get('a')?.report.tasks[0] ?? never(), { paint: PLAIN, unicode: true });
+    expect(lines.join('\n')).toContain('runtime     x: "old" → "new"  pending reboot');
+  });
+
+  it('does an action each time, and does not compare it afterwards', async () => {
+    const action: Change = { layer: 'runtime', property: 'restarted', from: false, to: true, isAction: true };
+    const steps = { try: [sh(log('restart'))], undo: [], keep: [] };
+    const resource: Resource = {
+      id: 'act[x]',
+      reads: [],
+      isAction: true,
+      plan: () => ({ changes: [action], ...steps }),
+    };
+    for (const _ of [1, 2]) {
+      const { hosts, probes } = await apply(one([resource]));
+      expect([hosts.a?.status, probes]).toEqual(['changed', 2]);
+    }
+    expect(read('log')).toBe('restart old\nrestart old\n');
+    const bad = await apply(one([resource]), [20, 0]);
+    expect(bad.hosts.a?.tasks[0]).toMatchObject({ status: 'rolled-back' });
+    expect(bad.hosts.a?.tasks[0]?.error).not.toContain('undo failed');
+  });
+
+  it('puts no file in place that a program refuses', async () => {
+    const file = join(dir, 'a.conf');
+    const resource = kept('a', {});
+    const refusing = (script: string): Resource => ({
+      ...resource,
+      plan(seen) {
+        const validate = ['sh', '-c', script, 'sh', '%s'] as const;
+        const keep = resource.plan(seen).keep.map((step) => (step.do === 'edit' ? { ...step, validate } : step));
+        return { ...resource.plan(seen), keep };
+      },
+    });
+    const { hosts } = await apply(one([refusing(`echo "$1 holds $(cat "$1")" >&2; exit 1`)]));
+    const temporary = join(dir, '.a.conf.mcastctl-tmp');
+    expect(hosts.a?.tasks[0]?.error).toBe(
+      `${file}: the new text was refused by "sh": ${temporary} holds new (nothing was written: correct the parameters of the task)`,
+    );
+    expect([read('a.conf'), readdirSync(dir)]).toEqual(['old', ['a.conf']]);
+    const good = await apply(one([refusing('grep -q new "$1"')]));
+    expect([good.hosts.a?.status, read('a.conf')]).toEqual(['changed', 'new']);
+  });
+
+  it('gives a file its mode and owner with its text, and both back', async () => {
+    const file = join(dir, 'a.conf');
+    chmodSync(file, 0o640);
+    const attributes = { mode: 0o600, uid: 0, gid: 0 };
+    const resource = kept('a', { keep: [sh(`stat -c %a ${file} >> ${dir}/log; exit 1`)] });
+    const owning: Resource = {
+      ...resource,
+      plan(seen) {
+        const found = resource.plan(seen);
+        return { ...found, keep: found.keep.map((step) => (step.do === 'edit' ? { ...step, attributes } : step)) };
+      },
+    };
+    await apply(one([owning]));
+    expect([read('log'), (statSync(file).mode & 0o7777).toString(8), read('a.conf')]).toEqual(['600\n', '640', 'old']);
+  });
+
+  it('changes the mode of a file whose text stays', async () => {
+    const file = join(dir, 'a.conf');
+    chmodSync(file, 0o644);
+    const resource: Resource = {
+      id: 'mode[x]',
+      reads: [{ read: 'file', path: file }],
+      plan(seen) {
+        const mode = seen.file(file)?.mode;
+        if (mode === 0o600) return { changes: [], try: [], undo: [], keep: [] };
+        const changes = [{ layer: 'persistent' as const, property: 'mode', from: mode, to: 0o600 }];
+        const attributes = { mode: 0o600 };
+        return { changes, try: [], undo: [], keep: [{ do: 'edit', path: file, edit: (text) => text, attributes }] };
+      },
+    };
+    const { hosts } = await apply(one([resource]));
+    expect([hosts.a?.status, statSync(file).mode & 0o777, read('a.conf')]).toEqual(['changed', 0o600, 'old']);
+  });
+});
+
+const same = (text: string): string => text;
+const PLAIN = { good: same, warn: same, bad: same, dim: same, bold: same };
+
+function never(): never {
+  throw new Error('there is no task');
+}
 
 describe('exit codes', () => {
   it.each([

@@ -152,9 +152,9 @@ describe('faults of a playbook', () => {
     ['a misspelt resource', '- brige: { name: a }', ['3:7 unknown key "brige" in a task | did you mean "bridge"?']],
     [
       'an unheard resource',
-      '- apt: { name: a }',
+      '- pacman: { name: a }',
       [
-        '3:7 unknown key "apt" in a task | known keys: bridge, sysctl, ring, name, when, loop, loop_control, tags, ignore_errors, vars, notify',
+        '3:7 unknown key "pacman" in a task | known keys: bridge, sysctl, ring, name, when, loop, loop_control, tags, ignore_errors, vars, notify',
       ],
     ],
     ['a task that is text', '- bridge', ['3:7 a task is a mapping with a resource and its parameters']],
