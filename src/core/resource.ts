@@ -134,8 +134,8 @@ export interface ResourcePlan {
    */
   readonly keep: readonly Step[];
   /**
-   * Takes back what the programs of `keep` did; run after the files are put back, whichever of the programs were begun. Equal ones
-   * are run once.
+   * Takes back what the programs of `keep` did; run after the files are put back, whichever of the programs were begun: each must
+   * also succeed where there is nothing to take back. Equal ones are run once.
    */
   readonly unkeep?: readonly Step[];
   /** What the change costs while it is made; left out: nothing. */

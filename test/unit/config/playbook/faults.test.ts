@@ -143,7 +143,7 @@ describe('faults of a playbook', () => {
   });
 
   it.each([
-    ['no resource', '- name: x', ['3:7 this task has no resource | resource types: bridge, sysctl, ring']],
+    ['no resource', '- name: x', ['3:7 this task has no resource | resource types: bridge, sysctl, ring, text']],
     [
       'two resources',
       '- bridge: { name: a }\n  ring: { device: a, rx: 1 }',
@@ -154,7 +154,7 @@ describe('faults of a playbook', () => {
       'an unheard resource',
       '- pacman: { name: a }',
       [
-        '3:7 unknown key "pacman" in a task | known keys: bridge, sysctl, ring, name, when, loop, loop_control, tags, ignore_errors, vars, notify',
+        '3:7 unknown key "pacman" in a task | known keys: bridge, sysctl, ring, text, name, when, loop, loop_control, tags, ignore_errors, vars, notify',
       ],
     ],
     ['a task that is text', '- bridge', ['3:7 a task is a mapping with a resource and its parameters']],

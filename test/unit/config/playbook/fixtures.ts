@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
 import { z } from 'zod';
 import { type CompileOptions, compilePlaybookFile, type HostVars } from '../../../../src/config/playbook/index.ts';
@@ -50,8 +50,29 @@ const ring: ResourceType<typeof Ring> = {
   resources: (params) => [keep(`ring[${params.device}]`, params)],
 };
 
+const Text = z.strictObject({
+  src: z.string().optional(),
+  as_it_is: z.string().optional(),
+  again: z.boolean().optional(),
+});
+
+/** A resource that keeps the texts of the files that it names. */
+const text: ResourceType<typeof Text> = {
+  type: 'text',
+  summary: 'A text',
+  schema: Text,
+  example: '',
+  sources: { src: 'template', as_it_is: 'file' },
+  resources: (params, texts) => [
+    {
+      ...keep(`text[${params.src ?? params.as_it_is ?? ''}]`, texts),
+      ...(params.again === true && { isAction: true }),
+    },
+  ],
+};
+
 export const registry: ReadonlyMap<string, ResourceType> = new Map(
-  [bridge, sysctl, ring].map((type) => [type.type, type as unknown as ResourceType]),
+  [bridge, sysctl, ring, text].map((type) => [type.type, type as unknown as ResourceType]),
 );
 
 /** An inventory whose only group is `all`; patterns are names, `a:b` or `all`. */
@@ -83,8 +104,9 @@ const folder = mkdtempSync(join(tmpdir(), 'playbook-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Writes a file into a folder of this test run and gives its path. */
-export function file(name: string, text: string): string {
+export function file(name: string, text: string | Buffer): string {
   const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
   return path;
 }
