@@ -26,6 +26,12 @@ export async function fresh(...indexes: readonly number[]): Promise<Machine[]> {
   return machines;
 }
 
+/** Like `fresh`, for a test of one machine. */
+export async function freshOne(index: number): Promise<Machine> {
+  await fresh(index);
+  return machine(index);
+}
+
 /** A playbook of this text for `machines`. The file is named after `name`, so that messages tell which test it was. */
 export function playbook(name: string, machines: readonly Machine[], text: string): Playbook {
   const path = runFile(`${name}.yml`);

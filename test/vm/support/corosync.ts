@@ -1,0 +1,40 @@
+import { clusterAddress } from './layout.ts';
+
+export type Transport = 'knet' | 'udp' | 'udpu';
+
+/** A corosync.conf for these machines on the cluster network, as a person would write it. */
+export function corosyncConf(indexes: readonly number[], transport: Transport): string {
+  const multicast = [
+    '  interface {',
+    '    linknumber: 0',
+    '    bindnetaddr: 198.19.0.0',
+    '    mcastaddr: 239.192.77.1',
+  ];
+  return [
+    'totem {',
+    '  version: 2',
+    '  config_version: 1',
+    '  cluster_name: vms',
+    `  transport: ${transport}`,
+    '  ip_version: ipv4',
+    '  secauth: off',
+    ...(transport === 'udp' ? [...multicast, '    mcastport: 5405', '  }'] : []),
+    '}',
+    'nodelist {',
+    ...indexes.flatMap((id) => [
+      '  node {',
+      `    name: vm${id}`,
+      `    nodeid: ${id}`,
+      `    ring0_addr: ${clusterAddress(id)}`,
+      '  }',
+    ]),
+    '}',
+    'quorum {',
+    '  provider: corosync_votequorum',
+    '}',
+    'logging {',
+    '  to_syslog: yes',
+    '}',
+    '',
+  ].join('\n');
+}
