@@ -21,28 +21,40 @@ beforeAll(async () => {
   tasks:
     - bridge: { name: vmbr0, multicast_querier: true, multicast_query_use_ifaddr: true, multicast_query_interval: 60, multicast_stats_enabled: true }
     - sysctl: { net.core.rmem_max: 8388608, net.core.wmem_max: 8388608, net.core.netdev_max_backlog: 5000, net.ipv4.conf.vmbr0.rp_filter: 1 }
+    - igmp: { interface: vmbr0, version: 2, mld_version: 1, max_memberships: 64 }
 `,
   );
 });
 
 const each = <T>(act: (machine: Machine) => Promise<T>): Promise<T[]> => Promise.all(machines.map(act));
 
-/** What the machine's own tools say. */
+const KEYS = [
+  'net.core.rmem_max',
+  'net.core.wmem_max',
+  'net.core.netdev_max_backlog',
+  'net.ipv4.conf.vmbr0.rp_filter',
+  'net.ipv4.conf.vmbr0.force_igmp_version',
+  'net.ipv6.conf.vmbr0.force_mld_version',
+  'net.ipv4.igmp_max_memberships',
+] as const;
+
+/** What the machine's own tools say: of the bridge, of the kernel's settings, and of the IGMP that vmbr0 speaks. */
 async function runtime(machine: Machine) {
   const [link] = JSON.parse(await machine.out('ip', '-d', '-j', 'link', 'show', 'dev', 'vmbr0'));
   const { mcast_querier, mcast_query_use_ifaddr, mcast_query_intvl, mcast_stats_enabled } = link.linkinfo.info_data;
-  const keys = ['net.core.rmem_max', 'net.core.wmem_max', 'net.core.netdev_max_backlog'] as const;
-  const numbers = await machine.out('sysctl', '-n', ...keys, 'net.ipv4.conf.vmbr0.rp_filter');
-  return [mcast_querier, mcast_query_use_ifaddr, mcast_query_intvl, mcast_stats_enabled, ...numbers.split('\n')];
+  const numbers = (await machine.out('sysctl', '-n', ...KEYS)).split('\n').map(Number);
+  const igmp = /\tvmbr0 .*(?<version>V\d)$/m.exec(await machine.out('cat', '/proc/net/igmp'))?.groups?.version;
+  return [mcast_querier, mcast_query_use_ifaddr, mcast_query_intvl, mcast_stats_enabled, ...numbers, igmp];
 }
 
-const WRONG = [0, 0, 12500, 0, '212992', '212992', '1000', '0'];
-const RIGHT = [1, 1, 6000, 1, '8388608', '8388608', '5000', '1'];
+const WRONG = [0, 0, 12500, 0, 212992, 212992, 1000, 0, 0, 0, 20, 'V3'];
+const RIGHT = [1, 1, 6000, 1, 8388608, 8388608, 5000, 1, 2, 1, 64, 'V2'];
+const COUNT = 4 + KEYS.length;
 
 test('check names all that is wrong, in both layers', async () => {
   expect(await each(runtime)).toEqual([WRONG, WRONG]);
   const found = await play.drift();
-  expect(found).toHaveLength(2 * 2 * 8);
+  expect(found).toHaveLength(2 * 2 * COUNT);
   expect(found).toContain('vm2 sysctl[net.core.rmem_max] runtime value: 212992 -> 8388608');
   expect(found).toContain('vm1 bridge[vmbr0] persistent multicast_querier: null -> true');
 });
@@ -51,7 +63,7 @@ test('apply proves the change with real packets and keeps it', async () => {
   const report = await play.report('apply', 0);
   expect(report.status).toBe('changed');
   expect(report.probe?.paths.map(({ verdict }) => verdict)).toEqual(['ok', 'ok']);
-  expect(differences(report)).toHaveLength(2 * 2 * 8);
+  expect(differences(report)).toHaveLength(2 * 2 * COUNT);
   expect(await each(runtime)).toEqual([RIGHT, RIGHT]);
   for (const machine of machines) {
     expect(await machine.out('cat', SYSCTL)).toContain('net.core.rmem_max = 8388608');
@@ -86,17 +98,19 @@ test('check sees each layer that somebody changed by hand', async () => {
   await one?.out('ip', 'link', 'set', 'vmbr0', 'type', 'bridge', 'mcast_querier', '0');
   await one?.out('sed', '-i', '/rmem_max/d', SYSCTL);
   await two?.out('sysctl', '-qw', 'net.core.wmem_max=212992');
+  await two?.out('sed', '-i', '/force_igmp_version/d', SYSCTL);
   await two?.out('sed', '-i', 's/bridge-mcqi .*/bridge-mcqi 125/', INTERFACES);
   expect(await play.drift()).toEqual([
     'vm1 bridge[vmbr0] runtime multicast_querier: false -> true',
     'vm1 sysctl[net.core.rmem_max] persistent value: null -> 8388608',
     'vm2 bridge[vmbr0] persistent multicast_query_interval: 125 -> 60',
     'vm2 sysctl[net.core.wmem_max] runtime value: 212992 -> 8388608',
+    'vm2 igmp[vmbr0] persistent version: null -> 2',
   ]);
 });
 
 test('apply mends it', async () => {
-  expect(differences(await play.report('apply', 0))).toHaveLength(4);
+  expect(differences(await play.report('apply', 0))).toHaveLength(5);
   await play.expectNoChange();
   expect(await each(runtime)).toEqual([RIGHT, RIGHT]);
 });
