@@ -7,7 +7,7 @@ export interface Trial {
   readonly what: string;
   /** The text of the edited file. */
   readonly edited: () => string;
-  /** Indices, from 0, of the lines that may go or change. */
+  /** Indices, from 0, of the lines that may go or change; how a format ends lines is its own to say. */
   readonly touches: readonly number[];
   /** How many lines there may be that the file did not have, changed ones included. */
   readonly adds: number;
@@ -31,6 +31,8 @@ export interface Format<Model> {
   /** Throws FormatError, which has a line, where the file is not what its format allows. */
   parse(text: string, file: string, encoding: Encoding): Model;
   print(model: Model): string;
+  /** The lines of a text with their ends, where more than a newline ends one. */
+  readonly lines?: (text: string) => readonly string[];
   /** Empty for what a tool prints: nobody edits that. */
   readonly edits: readonly Edit<Model>[];
 }
@@ -39,15 +41,17 @@ export interface Format<Model> {
 export interface Opened {
   readonly name: string;
   readonly folder: string;
+  readonly lines: (text: string) => readonly string[];
   /** Parses a text: how it is printed again, and its trials by kind. */
   open(text: string, file: string, encoding: Encoding): { printed: () => string; trials: () => Iterable<Trial> };
 }
 
 /** Ties parse, print and edits of a format together. */
-export function format<Model>({ name, folder, parse, print, edits }: Format<Model>): Opened {
+export function format<Model>({ name, folder, parse, print, lines = splitAtNewlines, edits }: Format<Model>): Opened {
   return {
     name,
     folder,
+    lines,
     open(text, file, encoding) {
       const model = parse(text, file, encoding);
       return {
@@ -60,4 +64,8 @@ export function format<Model>({ name, folder, parse, print, edits }: Format<Mode
       };
     },
   };
+}
+
+function splitAtNewlines(text: string): readonly string[] {
+  return text === '' ? [] : text.split(/(?<=\n)/);
 }

@@ -79,19 +79,19 @@ function tryFile(
   else fail('written back, it has other bytes');
   for (const trial of file.trials()) {
     row.edits++;
-    const strayed = tryEdit(text, trial, fail);
+    const strayed = tryEdit(text, trial, format.lines, fail);
     if (strayed) row.strayed++;
   }
   return undefined;
 }
 
 /** Whether an edit changed lines that it should leave alone. */
-function tryEdit(text: string, trial: Trial, fail: (reason: string) => void): boolean {
+function tryEdit(text: string, trial: Trial, lines: Opened['lines'], fail: (reason: string) => void): boolean {
   const start = performance.now();
   try {
     const after = trial.edited();
     if (performance.now() - start > PATIENCE) fail(`${trial.what}: takes more than a second`);
-    const stray = strayLine(text, after, trial);
+    const stray = strayLine(text, after, trial, lines);
     if (stray !== undefined) {
       fail(`${trial.what}: ${stray}`);
       return true;
@@ -105,8 +105,8 @@ function tryEdit(text: string, trial: Trial, fail: (reason: string) => void): bo
 }
 
 /** The first difference that an edit should not have made. */
-function strayLine(before: string, after: string, trial: Trial): string | undefined {
-  const [old, fresh] = [linesOf(before), linesOf(after)];
+function strayLine(before: string, after: string, trial: Trial, lines: Opened['lines']): string | undefined {
+  const [old, fresh] = [lines(before), lines(after)];
   // A last line without a line end gets one where a line follows it.
   const isOpen = before !== '' && !before.endsWith('\n');
   const touches = isOpen ? [...trial.touches, old.length - 1] : trial.touches;
@@ -129,7 +129,7 @@ function strayLine(before: string, after: string, trial: Trial): string | undefi
     }
   }
   if (added > adds) return `${added} lines are new, ${adds} at most should be`;
-  const ends = new Set(before.match(/\r?\n/g) ?? ['\n']);
+  const ends = new Set([...(before.match(/\r?\n/g) ?? ['\n']), ...(before.endsWith('\r') ? ['\r\n'] : [])]);
   const end = (after.match(/\r?\n/g) ?? []).find((other) => !ends.has(other));
   if (end !== undefined) return `a line ends in ${JSON.stringify(end)}, as no other does`;
   const isEmptied = before === '' || after === '' || trial.touches.includes(old.length - 1);
@@ -139,10 +139,6 @@ function strayLine(before: string, after: string, trial: Trial): string | undefi
 /** Among equal lines a difference may show any of them. */
 function isTouched(old: readonly string[], index: number, line: string, touches: readonly number[]): boolean {
   return touches.includes(index) || touches.some((other) => old[other] === line);
-}
-
-function linesOf(text: string): readonly string[] {
-  return text === '' ? [] : text.split(/(?<=\n)/);
 }
 
 /** As files of a node are read: UTF-8, or where the bytes are none, one character a byte. */

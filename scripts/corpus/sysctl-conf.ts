@@ -19,11 +19,14 @@ export const sysctlConf: Opened = format<readonly SysctlRow[]>({
   folder: 'sysctl',
   parse: parseSysctlRows,
   print: printSysctlRows,
+  lines: (text) => parseSysctlRows(text).map(({ raw }) => raw),
   edits: [
     {
       kind: 'set a key that is there',
       *trials(rows) {
-        const paths = new Set(rows.flatMap(({ entry }) => (entry === null || isGlob(entry.path) ? [] : [entry.path])));
+        const paths = new Set(
+          rows.flatMap(({ entry }) => (entry === null || entry.path === '' || isGlob(entry.path) ? [] : [entry.path])),
+        );
         for (const path of paths) yield trial(rows, path);
       },
     },
@@ -38,7 +41,7 @@ export const sysctlConf: Opened = format<readonly SysctlRow[]>({
 
 function trial(rows: readonly SysctlRow[], path: string): Trial {
   const before = printSysctlRows(rows);
-  const lines = rows.flatMap(({ entry }) => (entry?.path === path ? [entry.line - 1] : []));
+  const lines = rows.flatMap(({ entry }, index) => (entry?.path === path ? [index] : []));
   const others = (text: string) =>
     JSON.stringify(
       parseSysctlRows(text).flatMap(({ entry }) =>

@@ -116,8 +116,9 @@ function withItemValue(conf: CorosyncConf, item: ConfItem, value: string): Coros
   return rewritten(conf, (raw, index) => {
     if (index !== item.line) return undefined;
     const body = logicalText(raw);
+    // Proxmox wants a blank behind the colon.
     const head = body.slice(0, body.length - item.value.length);
-    return `${head}${head.endsWith(':') && item.value === '' ? ' ' : ''}${value}${raw.slice(body.length)}`;
+    return `${head}${head.endsWith(':') ? ' ' : ''}${value}${raw.slice(body.length)}`;
   });
 }
 

@@ -174,12 +174,12 @@ describe('sets a value', () => {
     ['with tabs and CR LF', 'totem {\r\n\tversion: 2\r\n}\r\n', 'totem', 'netmtu', '1400', ['+\tnetmtu: 1400\r']],
     ['in a block of its own style', 'totem {\n}\nx {\n    y: 1\n}\n', 'totem', 'netmtu', '1', ['+    netmtu: 1']],
     [
-      'and keeps blanks, and no blank',
+      'and keeps blanks, but puts one where Proxmox needs it',
       'totem {\nnetmtu:1500  \n}',
       'totem',
       'netmtu',
       '9',
-      ['-netmtu:1500  ', '+netmtu:9  '],
+      ['-netmtu:1500  ', '+netmtu: 9  '],
     ],
     [
       'where there was none',
