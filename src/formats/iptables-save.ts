@@ -187,9 +187,11 @@ function readChain(text: string, number: number, fail: Fail): { chain: string; p
 }
 
 function checkChainName(chain: string, number: number, column: number, fail: Fail): void {
-  if (chain.length <= MAX_CHAIN_NAME) return;
-  const hint = `a chain's name has at most ${MAX_CHAIN_NAME} characters`;
-  fail(`the chain name "${chain.slice(0, 60)}" is too long`, number, column, hint);
+  const isLong = chain.length > MAX_CHAIN_NAME;
+  if (!isLong && !/[\f\v]/.test(chain)) return;
+  const hint = `a chain's name has at most ${MAX_CHAIN_NAME} characters and no white space`;
+  const what = isLong ? 'is too long' : 'has white space in it';
+  fail(`the chain name "${chain.slice(0, 60)}" ${what}`, number, column, hint);
 }
 
 function readRule(

@@ -60,7 +60,10 @@ export function withTable(file: IptablesFile, table: string): IptablesFile {
   if (file.sections.includes(table)) return file;
   if (file.form === 'list') throw new RangeError(`the list is of the table "${file.sections[0]}", not of "${table}"`);
   const rows = [`*${table}`, ...builtInChains(table).map((chain) => `:${chain} ACCEPT [0:0]`), 'COMMIT'];
-  return withRows(file, (old, end) => [...old, ...rows.map((row) => row + end)]);
+  return withRows(file, (old, end) => {
+    const isOpen = old.length > 0 && !old.at(-1)?.endsWith('\n');
+    return [...old, ...rows.map((row, at) => (isOpen && at === rows.length - 1 ? row : row + end))];
+  });
 }
 
 const indexOf = (rule: IptablesRule): number => rule.index;
@@ -107,7 +110,7 @@ function withRows(file: IptablesFile, change: (rows: string[], end: string) => s
     end,
   );
   const text = rows
-    .map((row, at) => (at < rows.length - 1 && !row.endsWith('\n') ? row.replace(/\r?$/, end) : row))
+    .map((row, at) => (at < rows.length - 1 && !row.endsWith('\n') ? row.replace(/\r*$/, end) : row))
     .join('');
   return file.form === 'list' ? parseIptablesList(text, '', file.sections[0]) : parseIptablesSave(text, '');
 }

@@ -127,6 +127,7 @@ describe('broken files', () => {
     ['no policy', '*raw\n:OUTPUT\nCOMMIT\n', '2:8: the chain "OUTPUT" has no policy'],
     ['no table name', '*\nCOMMIT\n', '1:2: the line names no table'],
     ['a long name', `*raw\n:${'x'.repeat(29)} -\nCOMMIT\n`, `2:2: the chain name "${'x'.repeat(29)}" is too long`],
+    ['a form feed', '*raw\n-A X\fY\nCOMMIT\n', '2:4: the chain name "X\fY" has white space in it'],
     ['an open quote', '*raw\n-A X --comment "a\nCOMMIT\n', '2:16: a double quote is never closed'],
     ['counters', '*raw\n[1] -A X\nCOMMIT\n', '2:1: the counters are not complete'],
     ['a stray word', '*raw\n[1:2] -A X -j LOG x\nCOMMIT\n', '2:19: "x" belongs to no option'],
@@ -379,7 +380,7 @@ describe('edits', () => {
     expect(lineEndOf(parse('*filter\r\nCOMMIT'))).toBe('\r\n');
     expect(add('*raw\r\nCOMMIT', 'filter', 'INPUT', 0)).toBe(
       ['*raw', 'COMMIT', '*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]']
-        .concat('-A INPUT -p igmp -j ACCEPT', 'COMMIT', '')
+        .concat('-A INPUT -p igmp -j ACCEPT', 'COMMIT')
         .join('\r\n'),
     );
   });
