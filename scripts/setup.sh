@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 packages='iproute2 openssh-server openssh-client perl-base procps util-linux mount iptables ethtool nftables python3 sudo ansible-core corosync'
 vm_packages='qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio xz-utils e2fsprogs kmod'
+# What stands in for pmxcfs, and what firewalld needs to run on the lab's nodes.
+packages="$packages bindfs dbus-daemon polkitd python3-firewall python3-nftables"
 [ "${1-}" != vm ] || packages="$packages $vm_packages"
 layer=.cache/layers/ifupdown2
 has_lists=

@@ -34,24 +34,60 @@ sub resolve {
   $path;
 }
 
-# as_expected: whether a file still is what the plan was made for ("none", or "file" and its bytes).
+# is_file: whether a file has just these bytes; as_expected: whether it still is what the plan was made for ("none", or "file" and
+# its bytes).
+sub is_file { my ($kind, undef, $now) = read_file($_[0]); $kind eq 'file' && $now eq $_[1] }
+
 sub as_expected {
   my ($path, $state, $text) = @_;
-  my ($kind, undef, $now) = read_file($path);
-  $kind eq $state && ($kind ne 'file' || $now eq $text);
+  $state eq 'file' ? is_file($path, $text) : (read_file($path))[0] eq $state;
+}
+
+# Beside the file, named for this node: a file of a cluster file system may be written by several nodes at once.
+sub temporary_beside {
+  my ($dir, $name) = @_;
+  my $host = slurp('/proc/sys/kernel/hostname');
+  (my $node = $host ? $$host : '') =~ tr/A-Za-z0-9.-//cd;
+  "$dir.$name.$node.mcastctl-tmp";
+}
+
+# give_owner_and_mode: what is so already is not asked for. pmxcfs (/etc/pve) has one owner and one mode for all files of a folder,
+# and says EPERM to any other.
+sub give_owner_and_mode {
+  my ($path, $uid, $gid, $mode) = @_;
+  my @now = stat $path or return 0;
+  if ($now[4] != $uid || $now[5] != $gid) {
+    chown $uid, $gid, $path or return 0;
+    @now = stat $path or return 0;
+  }
+  ($now[2] & 07777) == $mode || chmod $mode, $path;
+}
+
+# give_mode: to a new file. Where the file system does not let us choose, less than what was wanted will do.
+sub give_mode {
+  my ($path, $mode) = @_;
+  return 1 if chmod $mode, $path;
+  my $errno = $!;
+  my @now = stat $path;
+  return 1 if @now && ($now[2] & 07777 & ~$mode) == 0;
+  $! = $errno;
+  0;
 }
 
 # write: path, mode of a new file (octal), "MODE UID GID" that it shall have whatever it has ("-": as it is), the state expected, the
 # bytes expected, the new bytes, then encoded programs that must accept the new file, "%s" its temporary path. Old or new at any instant: a file beside it, synced, renamed over it.
 $VERB{write} = sub {
   my ($id, $path, $mode, $attributes, $state, $expected, $text, @validate) = @_;
-  as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
+  if (!as_expected($path, $state, $expected)) {
+    # Someone did the same: another node, where all nodes of a cluster see one file.
+    return $attributes !~ /\d/ && is_file($path, $text) ? answer($id, 'ok') : fail($id, "$path: has changed since it was read", 'CHANGED');
+  }
   my $real = resolve($path);
   my ($dir, $name) = $real =~ m{^(.*/)([^/]+)$} or return fail($id, "$path: not an absolute path");
   # A drop-in may be the first of its folder.
   if (!-d $dir) { mkdir $dir, 0755 or return fail($id, "$dir: $!", $! + 0) }
   return fail($id, "$path: leads to $real, which is no regular file") if -e $real && !-f _;
-  my $temporary = "$dir.$name.mcastctl-tmp";
+  my $temporary = temporary_beside($dir, $name);
   unlink $temporary;
   sysopen my $fh, $temporary, Fcntl::O_WRONLY() | Fcntl::O_CREAT() | Fcntl::O_EXCL(), 0600
     or return fail($id, "$temporary: $!", $! + 0);
@@ -91,13 +127,12 @@ $VERB{write} = sub {
     sync_dir($dir);
     answer($id, 'ok');
   };
-  if ($state eq 'none') { chmod oct $mode, $temporary or return $give_up->(); return $own->() }
+  if ($state eq 'none') { give_mode($temporary, oct $mode) or return $give_up->(); return $own->() }
   # cp carries owner, mode, ACLs and the SELinux label over.
   run_child(['cp', '--attributes-only', '--preserve=all', '--', $real, $temporary], '', 10, sub {
     if ($_[0] ne '0') {
       my @stat = stat $real or return $give_up->();
-      chown $stat[4], $stat[5], $temporary or return $give_up->();
-      chmod $stat[2] & 07777, $temporary or return $give_up->();
+      give_owner_and_mode($temporary, @stat[4, 5], $stat[2] & 07777) or return $give_up->();
     }
     $own->();
   });
@@ -105,8 +140,9 @@ $VERB{write} = sub {
 
 $VERB{remove} = sub {
   my ($id, $path, $state, $expected) = @_;
-  as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
-  if ($state ne 'none') {
+  my $is_gone = as_expected($path, 'none');
+  $is_gone || as_expected($path, $state, $expected) or return fail($id, "$path: has changed since it was read", 'CHANGED');
+  if (!$is_gone) {
     unlink $path or return fail($id, "$path: $!", $! + 0);
     (my $dir = $path) =~ s{[^/]*$}{};
     sync_dir($dir);

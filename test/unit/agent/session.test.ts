@@ -159,6 +159,20 @@ describe('agent', () => {
     expect(readFileSync(path, 'utf8')).toBe('theirs\n');
   });
 
+  it('takes what someone else has done in the meantime for done where it is the same', async () => {
+    const path = join(dir, 'shared');
+    writeFileSync(path, 'old\n');
+    const before = await readFile(path);
+    writeFileSync(path, 'new\n');
+    const inode = statSync(path).ino;
+    await agent.write(path, before, 'new\n', 0o644);
+    await agent.write(path, null, 'new\n', 0o644);
+    expect(statSync(path).ino).toBe(inode);
+    rmSync(path);
+    await agent.write(path, before, null, 0o644);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
   it('does not replace a device that a link leads to', async () => {
     const path = join(dir, 'masked.conf');
     symlinkSync('/dev/null', path);
