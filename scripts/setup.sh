@@ -10,7 +10,7 @@ vm_packages='qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio xz-utils 
 # What stands in for pmxcfs, and what firewalld needs to run on the lab's nodes.
 packages="$packages bindfs dbus-daemon polkitd python3-firewall python3-nftables"
 [ "${1-}" != vm ] || packages="$packages $vm_packages"
-layer=.cache/layers/ifupdown2
+layers=.cache/layers
 has_lists=
 
 say() { echo "setup: $*" >&2; }
@@ -67,14 +67,17 @@ install_modules() {
   npm ci >&2
 }
 
-# ifupdown2 would replace the machine's own ifupdown: it is unpacked for the lab's nodes, not installed.
-unpack_ifupdown2() {
+# ifupdown2 would replace the machine's own ifupdown, and firewalld would close its ports at the next boot: they are unpacked for
+# the lab's nodes, not installed.
+unpack() {
+  package=$1
+  layer=$layers/$package
   [ ! -d "$layer" ] || return 0
-  say "unpacking ifupdown2 to $layer"
+  say "unpacking $package to $layer"
   rm -rf "$layer.new"
   mkdir -p "$layer.new/root"
-  download || { [ "$(id -u)" -eq 0 ] && update_lists && download; } || { say 'ifupdown2 can not be downloaded'; exit 1; }
-  dpkg -x "$layer.new"/ifupdown2_*.deb "$layer.new/root"
+  download || { [ "$(id -u)" -eq 0 ] && update_lists && download; } || { say "$package can not be downloaded"; exit 1; }
+  dpkg -x "$layer.new/$package"_*.deb "$layer.new/root"
   # In a node / a folder named sbin would hide the link of that name.
   for folder in bin sbin lib; do
     [ -d "$layer.new/root/$folder" ] || continue
@@ -82,19 +85,30 @@ unpack_ifupdown2() {
     cp -a "$layer.new/root/$folder/." "$layer.new/root/usr/$folder/"
     rm -rf "$layer.new/root/$folder"
   done
-  # It keeps its VRF tables here; iproute2 of Debian 13 does not bring the folder any more.
-  mkdir -p "$layer.new/root/etc/iproute2/rt_tables.d"
-  # Its postinst does this.
-  chmod +x "$layer.new/root/usr/share/ifupdown2/__main__.py"
+  "prepare_$package" "$layer.new/root"
   mv "$layer.new/root" "$layer"
   rm -rf "$layer.new"
 }
 
 download() {
-  (cd "$layer.new" && apt-get -q -o APT::Sandbox::User=root download ifupdown2 >&2)
+  (cd "$layer.new" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+}
+
+prepare_ifupdown2() {
+  # It keeps its VRF tables here; iproute2 of Debian 13 does not bring the folder any more.
+  mkdir -p "$1/etc/iproute2/rt_tables.d"
+  # Its postinst does this.
+  chmod +x "$1/usr/share/ifupdown2/__main__.py"
+}
+
+prepare_firewalld() {
+  # Its postinst does this: without, root itself is refused.
+  policy=$1/usr/share/polkit-1/actions/org.fedoraproject.FirewallD1
+  cp "$policy.server.policy.choice" "$policy.policy"
 }
 
 command -v dpkg-query >/dev/null || { say 'this needs Debian 12 or 13'; exit 3; }
 install_packages
 install_modules
-unpack_ifupdown2
+unpack ifupdown2
+unpack firewalld
