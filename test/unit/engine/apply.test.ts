@@ -1,5 +1,5 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentSession } from '../../../src/agent/session.ts';
@@ -600,7 +600,7 @@ describe('what is kept', () => {
       },
     });
     const { hosts } = await apply(one([refusing(`echo "$1 holds $(cat "$1")" >&2; exit 1`)]));
-    const temporary = join(dir, '.a.conf.mcastctl-tmp');
+    const temporary = join(dir, `.a.conf.${hostname()}.mcastctl-tmp`);
     expect(hosts.a?.tasks[0]?.error).toBe(
       `${file}: the new text was refused by "sh": ${temporary} holds new (nothing was written: correct the parameters of the task)`,
     );
