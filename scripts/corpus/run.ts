@@ -55,6 +55,14 @@ export function runCorpus(dir: string, formats: readonly Opened[]): Outcome {
   return { text: `${text}\n`, isGood: failures.length === 0 };
 }
 
+/** What a format does wrong with one file: nothing, where it refuses it with a line. */
+export function failuresOf(format: Opened, bytes: Buffer, name: string): readonly string[] {
+  const row: Row = { name: format.name, files: 1, equal: 0, refused: 0, edits: 0, strayed: 0, failures: 0 };
+  const failures: string[] = [];
+  tryFile(format, bytes, name, row, (reason) => failures.push(reason));
+  return failures;
+}
+
 /** Counts in `row`; returns why the format refuses the file, where it does. */
 function tryFile(
   format: Opened,

@@ -6,6 +6,8 @@ import {
   printSysctlRows,
   type SysctlRow,
   setInDropIn,
+  sysctlKey,
+  sysctlPath,
 } from '../../src/formats/sysctl-conf.ts';
 import { format, type Opened, type Trial } from './format.ts';
 
@@ -25,7 +27,7 @@ export const sysctlConf: Opened = format<readonly SysctlRow[]>({
       kind: 'set a key that is there',
       *trials(rows) {
         const paths = new Set(
-          rows.flatMap(({ entry }) => (entry === null || entry.path === '' || isGlob(entry.path) ? [] : [entry.path])),
+          rows.flatMap(({ entry }) => (entry === null || !canBeSet(entry.path) ? [] : [entry.path])),
         );
         for (const path of paths) yield trial(rows, path);
       },
@@ -38,6 +40,11 @@ export const sysctlConf: Opened = format<readonly SysctlRow[]>({
     },
   ],
 });
+
+/** A glob is no key; a dot in a name directly below /proc/sys, where there is none, has no dotted spelling. */
+function canBeSet(path: string): boolean {
+  return path !== '' && !isGlob(path) && sysctlPath(sysctlKey(path)) === path;
+}
 
 function trial(rows: readonly SysctlRow[], path: string): Trial {
   const before = printSysctlRows(rows);

@@ -1,8 +1,12 @@
+import { trimmed, trimmedEnd } from './trim.ts';
+
 /**
  * Which program reads the file. They split lines differently: ifupdown joins a line that ends in a backslash with the
  * next (not a comment, not where CR LF ends the line); ifupdown2 joins at every backslash, comments included.
  */
 export type Dialect = 'ifupdown' | 'ifupdown2';
+
+const BLANKS = ' \t\r\n\f\v';
 
 /** One logical line: one physical line, or several joined by backslashes. */
 export interface InterfacesLine {
@@ -74,9 +78,9 @@ export function printInterfaces(file: InterfacesFile): string {
 export function withOptionValue(file: InterfacesFile, index: number, value: string): InterfacesFile {
   const line = file.lines[index];
   if (line === undefined || line.value === value) return file;
-  const parts = /^([ \t\f\v]*\S+[ \t\f\v]+)[^\r\n]*?(\r?\n)?$/.exec(line.raw);
+  const parts = /^[ \t\f\v]*[^ \t\r\n\f\v]+[ \t\f\v]+/.exec(line.raw);
   const isOnePiece = parts !== null && !line.raw.includes('\\');
-  const head = isOnePiece ? (parts[1] ?? '') : `${indentOf(line)}${line.key} `;
+  const head = isOnePiece ? parts[0] : `${indentOf(line)}${line.key} `;
   return withRaw(file, index, `${head}${value}${lineEndOf(line)}`);
 }
 
@@ -103,8 +107,7 @@ export function withOption(
   const end = lineEndOf(before);
   const usual = end !== '' ? end : (file.lines.map(lineEndOf).find((other) => other !== '') ?? '\n');
   // A backslash at the very end of the file would swallow the new line.
-  const dangling = file.dialect === 'ifupdown2' ? /(?:[ \t\r\n\f\v]*\\)+[ \t\r\n\f\v]*$/ : /(?:\\\n?)+$/;
-  const kept = before.raw.replace(dangling, '').replace(/(?:\r?\n)?$/, end === '' ? usual : end);
+  const kept = withoutDanglingEnd(before.raw, file.dialect).replace(/(?:\r?\n)?$/, end === '' ? usual : end);
   return withRaw(file, after, `${kept}${indent}${key} ${value}${end}`);
 }
 
@@ -180,7 +183,8 @@ function splitContinued(text: string): string[] {
 /** ifupdown2: white space around any backslash, line ends included, counts as one blank. */
 function splitAtBackslashes(text: string): string[] {
   const glued = new Set<number>();
-  for (const run of text.matchAll(/[ \t\r\n\f\v]*\\[ \t\r\n\f\v]*/g)) {
+  for (const run of text.matchAll(/[ \t\r\n\f\v\\]+/g)) {
+    if (!run[0].includes('\\')) continue;
     for (let at = run.index; at < run.index + run[0].length; at++) glued.add(at);
   }
   const lines: string[] = [];
@@ -194,6 +198,17 @@ function splitAtBackslashes(text: string): string[] {
   return lines;
 }
 
+/** The raw line without the backslashes at its end, and without what the program drops around them. */
+function withoutDanglingEnd(raw: string, dialect: Dialect): string {
+  if (dialect === 'ifupdown2') {
+    const kept = trimmedEnd(raw, `${BLANKS}\\`);
+    return raw.slice(kept.length).includes('\\') ? kept : raw;
+  }
+  let end = raw.length;
+  while (end > 0 && (raw[end - 1] === '\\' || (raw[end - 1] === '\n' && raw[end - 2] === '\\'))) end--;
+  return raw.slice(0, end);
+}
+
 function indentOf(line: InterfacesLine): string {
   return /^[ \t]*/.exec(line.raw)?.[0] ?? '';
 }
@@ -204,5 +219,5 @@ function lineEndOf(line: InterfacesLine): string {
 
 /** The white space of C and Python alone: no byte order mark, no no-break space. */
 function trim(text: string): string {
-  return text.replace(/^[ \t\r\n\f\v]+|[ \t\r\n\f\v]+$/g, '');
+  return trimmed(text, BLANKS);
 }

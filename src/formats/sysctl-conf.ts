@@ -1,3 +1,5 @@
+import { trimmed } from './trim.ts';
+
 /** One line of a sysctl.d file that says something. */
 export interface SysctlEntry {
   /** Path below /proc/sys, such as `net/ipv4/conf/eth0.200/rp_filter`, slashes too many left out; may hold a glob. */
@@ -59,7 +61,7 @@ export function normaliseSysctlValue(value: string): string {
   return value.trim().replace(/[ \t]+/g, ' ');
 }
 
-const strip = (text: string): string => text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
+const strip = (text: string): string => trimmed(text, ' \t\r\n');
 
 function parseLine(text: string, line: number): SysctlEntry | null {
   const stripped = strip(text);

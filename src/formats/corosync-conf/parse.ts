@@ -53,8 +53,11 @@ export function parseCorosyncConf(text: string, file = 'corosync.conf', encoding
   const refuse = ({ fault, column, hint }: Refusal): FormatError =>
     formatErrorAt(fault, file, text, offset + column, hint);
   for (const [index, raw] of raws.entries()) {
+    // First of all, so that no line is long.
+    const damage = badBytes(raw, index, encoding);
+    if (damage !== undefined) throw refuse(damage);
     const body = logicalText(raw);
-    const refusal = badBytes(raw, index, encoding) ?? badLine(body);
+    const refusal = badLine(body);
     if (refusal !== undefined) throw refuse(refusal);
     const read = readLine(body);
     lines.push({ kind: read.kind, raw });
