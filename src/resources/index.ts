@@ -3,10 +3,11 @@ import { bridge } from './bridge.ts';
 import { file } from './file.ts';
 import { hostsEntry } from './hosts-entry.ts';
 import { igmp } from './igmp.ts';
+import { nftables } from './nftables.ts';
 import { sysctl } from './sysctl.ts';
 import { template } from './template.ts';
 
-const ALL: readonly ResourceType[] = [bridge, file, hostsEntry, igmp, sysctl, template];
+const ALL: readonly ResourceType[] = [bridge, file, hostsEntry, igmp, nftables, sysctl, template];
 
 /** All kinds of managed things by the key under which a task names them. A new kind is one file and one line here. */
 export const resourceTypes: ReadonlyMap<string, ResourceType> = new Map(ALL.map((type) => [type.type, type]));
