@@ -67,17 +67,21 @@ install_modules() {
   npm ci >&2
 }
 
-# ifupdown2 would replace the machine's own ifupdown, and firewalld would close its ports at the next boot: they are unpacked for
-# the lab's nodes, not installed.
+# ifupdown2 would replace the machine's own ifupdown, firewalld would close its ports at the next boot, iptables-persistent would load
+# rules: they are unpacked for the lab's nodes, not installed.
+# Its name, and the packages it has where it is not one of that name.
 unpack() {
   package=$1
+  contents=${2-$1}
   layer=$layers/$package
   [ ! -d "$layer" ] || return 0
   say "unpacking $package to $layer"
   rm -rf "$layer.new"
   mkdir -p "$layer.new/root"
   download || { [ "$(id -u)" -eq 0 ] && update_lists && download; } || { say "$package can not be downloaded"; exit 1; }
-  dpkg -x "$layer.new/$package"_*.deb "$layer.new/root"
+  for file in "$layer.new"/*.deb; do
+    dpkg -x "$file" "$layer.new/root"
+  done
   # In a node / a folder named sbin would hide the link of that name.
   for folder in bin sbin lib; do
     [ -d "$layer.new/root/$folder" ] || continue
@@ -85,13 +89,17 @@ unpack() {
     cp -a "$layer.new/root/$folder/." "$layer.new/root/usr/$folder/"
     rm -rf "$layer.new/root/$folder"
   done
-  "prepare_$package" "$layer.new/root"
+  case $package in
+    ifupdown2) prepare_ifupdown2 "$layer.new/root" ;;
+    firewalld) prepare_firewalld "$layer.new/root" ;;
+  esac
   mv "$layer.new/root" "$layer"
   rm -rf "$layer.new"
 }
 
 download() {
-  (cd "$layer.new" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+  # shellcheck disable=SC2086 # a list of words
+  (cd "$layer.new" && apt-get -q -o APT::Sandbox::User=root download $contents >&2)
 }
 
 prepare_ifupdown2() {
@@ -112,3 +120,4 @@ install_packages
 install_modules
 unpack ifupdown2
 unpack firewalld
+unpack iptables-persistent 'iptables-persistent netfilter-persistent'

@@ -21,6 +21,9 @@ export interface Lab {
 /** What ifupdown2 is unpacked to by scripts/setup.sh: a layer for nodes that shall have it. */
 export const IFUPDOWN2_LAYER = new URL('../../.cache/layers/ifupdown2', import.meta.url).pathname;
 
+/** What iptables-persistent is unpacked to: a layer for nodes that shall have it. */
+export const IPTABLES_PERSISTENT_LAYER = new URL('../../.cache/layers/iptables-persistent', import.meta.url).pathname;
+
 let count = 0;
 
 /**
@@ -33,8 +36,9 @@ export async function startLab(
   const name = `test-${process.pid}-${++count}-${Date.now().toString(36)}`;
   const said: string[] = [];
   const io = { out: () => undefined, err: (text: string) => void said.push(text) };
-  if (options.layers?.includes(IFUPDOWN2_LAYER) && !existsSync(IFUPDOWN2_LAYER)) {
-    throw new Error('the layer with ifupdown2 is missing: run "npm run setup"');
+  for (const layer of [IFUPDOWN2_LAYER, IPTABLES_PERSISTENT_LAYER]) {
+    if (options.layers?.includes(layer) && !existsSync(layer))
+      throw new Error(`the layer ${layer} is missing: run "npm run setup"`);
   }
   const code = await labUp({ name, ...options }, io);
   if (code !== 0) throw new Error(`the lab did not start, exit ${code}: ${said.join('')}`);

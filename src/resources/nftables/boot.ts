@@ -60,14 +60,7 @@ export function mainFile(seen: Observations): string {
 /** Whether systemd runs the node and does not load the rules at boot. */
 export function isServiceOff(seen: Observations): boolean {
   if (seen.file('/proc/1/comm')?.text.trim() !== 'systemd') return false;
-  return WANTS.every((path) => {
-    try {
-      return seen.file(path) === null;
-    } catch {
-      // A link to a unit that is not there.
-      return true;
-    }
-  });
+  return WANTS.every((path) => seen.file(path) === null);
 }
 
 /**
