@@ -1,7 +1,8 @@
+import { messageOf } from '../core/errors.ts';
 import type { Read, Resource, ResourceType } from '../core/resource.ts';
 import type { Detection, FirewallBackend } from './firewall/backend.ts';
 import { wishId, wishOf, wishWants } from './firewall/wish.ts';
-import { BOOT_READS } from './nftables/boot.ts';
+import { BOOT_READS, type BootChain, type BootRule, isServiceOff, readBoot } from './nftables/boot.ts';
 import { NftablesParams, rawRuleOf } from './nftables/params.ts';
 import { inputChains, planRaw, planWish } from './nftables/plan.ts';
 import { keyText, type LiveRule, NFT_READ, type NftChain, readRuleset } from './nftables/ruleset.ts';
@@ -10,20 +11,24 @@ export { NftablesParams };
 
 const READS: readonly Read[] = [NFT_READ, ...BOOT_READS];
 
+const isUsed = ({ rules, policy }: NftChain): boolean => rules.length > 0 || policy === 'drop';
+
 /** nftables as one of the firewalls that a wish may lead to. It has the say where it has a chain of its own for what comes in. */
 export const nftablesBackend: FirewallBackend = {
   name: 'nftables',
   reads: () => READS,
   detect(seen): Detection {
-    let chains: readonly NftChain<LiveRule>[];
     try {
-      chains = inputChains<LiveRule, NftChain<LiveRule>>(readRuleset(seen));
+      const [live] = inputChains<LiveRule, NftChain<LiveRule>>(readRuleset(seen)).filter(isUsed);
+      if (live !== undefined)
+        return { isActive: true, reason: `"nft list ruleset" shows rules in "${keyText(live.key)}"` };
+      const [later] = isServiceOff(seen) ? [] : inputChains<BootRule, BootChain>(readBoot(seen).chains).filter(isUsed);
+      if (later !== undefined)
+        return { isActive: true, reason: `"${later.file}" makes the chain "${later.name}" at boot` };
     } catch (error) {
-      return { isActive: false, reason: error instanceof Error ? error.message : String(error) };
+      return { isActive: false, reason: messageOf(error) };
     }
-    const [chain] = chains.filter(({ rules, policy }) => rules.length > 0 || policy === 'drop');
-    if (chain === undefined) return { isActive: false, reason: '"nft list ruleset" shows no rules for what comes in' };
-    return { isActive: true, reason: `"nft list ruleset" shows rules in "${keyText(chain.key)}"` };
+    return { isActive: false, reason: '"nft list ruleset" shows no rules for what comes in' };
   },
   plan: planWish,
 };
