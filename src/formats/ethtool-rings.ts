@@ -132,12 +132,11 @@ export function ringsOf(report: EthtoolRings, device: string): RingAnswer {
 
 /** Outside of all headings only the rows of the rings themselves are known. */
 function readRow(text: string, isWithin: boolean): { label: string | undefined; value: string } {
-  const { label, value = '' } = /^(?<label>[A-Za-z][\w /.()-]*?)[ \t]*:[ \t]*(?<value>.*)$/.exec(text)?.groups ?? {};
-  const isMessage =
-    label === undefined ||
-    (!isWithin && LABELS[label] === undefined) ||
-    /^(?:ethtool|netlink)\b|error|warning|^cannot|^no |not /i.test(label);
-  return { label: isMessage ? undefined : label, value };
+  const colon = text.indexOf(':');
+  const label = text.slice(0, Math.max(0, colon)).trimEnd();
+  const isRow = /^[A-Za-z][\w /.()-]*$/.test(label) && (isWithin || LABELS[label] !== undefined);
+  const isMessage = !isRow || /^(?:ethtool|netlink)\b|error|warning|^cannot|^no |not /i.test(label);
+  return { label: isMessage ? undefined : label, value: text.slice(colon + 1).trimStart() };
 }
 
 function withoutRows(report: EthtoolRings, device: string): RingAnswer {

@@ -84,7 +84,7 @@ export function parseProcIgmp(
   let hasHeader = false;
   for (const [index, row] of raw.entries()) {
     const line = index + 1;
-    const content = withoutEnd(row);
+    const content = row.trimEnd();
     const fail = (fault: string, hint: string): never => {
       throw new FormatError(fault, { file, line, column: Math.max(1, content.search(/\S/) + 1) }, text, hint);
     };
@@ -133,7 +133,7 @@ export function printProcIgmp(table: ProcIgmp): string {
 export function parseProcIgmp6(text: string, file = '/proc/net/igmp6'): ProcIgmp6 {
   const raw = linesOf(text);
   const groups = raw.flatMap((row, index) => {
-    const content = withoutEnd(row);
+    const content = row.trimEnd();
     if (content === '') return [];
     const found = GROUP_6.exec(content)?.groups;
     const place = { file, line: index + 1, column: 1 };
@@ -189,8 +189,4 @@ function addressOf(hex: string, endianness: 'little' | 'big'): string {
 
 function linesOf(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
-}
-
-function withoutEnd(row: string): string {
-  return row.replace(/[ \t\r\n]+$/, '');
 }

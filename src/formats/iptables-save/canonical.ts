@@ -130,7 +130,8 @@ function withSortedPorts(option: RuleOption): RuleOption {
   return { ...option, values: option.values.map((list) => list.split(',').sort().join(',')) };
 }
 
-function ruleKey(rule: CanonicalRule): string {
+/** Equal for two rules that `isSameRule` takes for the same. */
+export function ruleKey(rule: CanonicalRule): string {
   const matches = meaningfulMatches(rule);
   const keys = matches.map(moduleKey);
   if (!matches.some((match) => known.STATEFUL.has(match.name))) keys.sort();

@@ -1,6 +1,6 @@
 import type { Counters, IptablesFile, IptablesLine } from '../iptables-save.ts';
 import type { Family } from './address.ts';
-import { canonicalRule, isSameRule } from './canonical.ts';
+import { canonicalRule, ruleKey } from './canonical.ts';
 
 /** A rule where it stands in its chain. */
 export interface IptablesRule {
@@ -27,6 +27,8 @@ export interface IptablesChain {
 export type Chains = ReadonlyMap<string, IptablesChain>;
 
 type Draft = { name: string; policy: string | undefined; isBuiltIn: boolean; rules: IptablesRule[] };
+/** Index of the first rule that means the same as `words`, -1 without any. */
+type Find = (rules: readonly IptablesRule[], words: readonly string[]) => number;
 type CommandLine = Extract<IptablesLine, { kind: 'command' }>;
 
 const FILTER = ['INPUT', 'FORWARD', 'OUTPUT'];
@@ -56,6 +58,7 @@ export function lastSection(file: IptablesFile, table: string): number {
 export function chainsOf(file: IptablesFile, table: string, family: Family): Chains {
   const chains = new Map<string, Draft>();
   const section = lastSection(file, table);
+  const find = finder(family);
   const chain = (name: string): Draft => {
     const found = chains.get(name);
     if (found) return found;
@@ -66,7 +69,7 @@ export function chainsOf(file: IptablesFile, table: string, family: Family): Cha
   for (const [index, line] of file.lines.entries()) {
     if (line.section !== section) continue;
     if (line.kind === 'chain') chain(line.chain).policy = line.policy === '-' ? undefined : line.policy;
-    if (line.kind === 'command') carryOut(line, index, chains, chain, family);
+    if (line.kind === 'command') carryOut(line, index, chains, chain, find);
   }
   return chains;
 }
@@ -82,7 +85,7 @@ function carryOut(
   index: number,
   chains: Map<string, Draft>,
   chain: (name: string) => Draft,
-  family: Family,
+  find: Find,
 ): void {
   const { command, counters } = line;
   const { position, words } = command;
@@ -99,7 +102,7 @@ function carryOut(
       break;
     case 'delete': {
       const { rules } = chain(command.chain);
-      const at = position === undefined ? indexOfSame(rules, words, family) : position - 1;
+      const at = position === undefined ? find(rules, words) : position - 1;
       if (at >= 0) rules.splice(at, 1);
       break;
     }
@@ -128,7 +131,16 @@ function named(chains: ReadonlyMap<string, Draft>, name: string): Draft[] {
   return [...chains.values()].filter((chain) => name === '' || chain.name === name);
 }
 
-function indexOfSame(rules: readonly IptablesRule[], words: readonly string[], family: Family): number {
-  const wanted = canonicalRule(words, family);
-  return rules.findIndex((rule) => isSameRule(canonicalRule(rule.words, family), wanted));
+/** Finds rules by their meaning. Each rule's key is worked out once: a file may delete thousands. */
+function finder(family: Family): Find {
+  const keys = new WeakMap<readonly string[], string>();
+  const keyOf = (words: readonly string[]): string => {
+    const key = keys.get(words) ?? ruleKey(canonicalRule(words, family));
+    keys.set(words, key);
+    return key;
+  };
+  return (rules, words) => {
+    const wanted = keyOf(words);
+    return rules.findIndex((rule) => keyOf(rule.words) === wanted);
+  };
 }

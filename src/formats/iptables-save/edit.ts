@@ -110,7 +110,7 @@ function withRows(file: IptablesFile, change: (rows: string[], end: string) => s
     end,
   );
   const text = rows
-    .map((row, at) => (at < rows.length - 1 && !row.endsWith('\n') ? row.replace(/\r*$/, end) : row))
+    .map((row, at) => (at < rows.length - 1 && !row.endsWith('\n') ? row.replace(/(?<!\r)\r*$/, end) : row))
     .join('');
   return file.form === 'list' ? parseIptablesList(text, '', file.sections[0]) : parseIptablesSave(text, '');
 }

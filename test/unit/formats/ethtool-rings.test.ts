@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseEthtoolRings, printEthtoolRings, ringsOf } from '../../../src/formats/ethtool-rings.ts';
 
-/** Printed by ethtool 6.1 of Debian 12, both outputs together: a virtio NIC, a veth, a name that no device has. */
+/** Printed by ethtool 6.1 of Debian 12, both outputs together: NICs of virtual machines, a veth, a name that no device has. */
 const read = (name: string): string =>
   readFileSync(new URL(`../../fixtures/ethtool/${name}.ethtool-6.1.txt`, import.meta.url), 'utf8');
 const answer = (text: string, device = 'eth0') => ringsOf(parseEthtoolRings(text), device);
@@ -29,6 +29,15 @@ describe('what ethtool prints', () => {
         'TCP data split=n/a',
       ),
     );
+  });
+
+  test('a ring of jumbo frames, and a small ring', () => {
+    expect(answer(read('vmxnet3'), 'ens4')).toEqual({
+      kind: 'rings',
+      maximum: { rx: 4096, rx_mini: 'n/a', rx_jumbo: 4096, tx: 4096 },
+      current: { rx: 1024, rx_mini: 'n/a', rx_jumbo: 512, tx: 512 },
+    });
+    expect(answer(read('8139cp'), 'ens8')).toMatchObject({ kind: 'rings', current: { rx: 64, tx: 64 } });
   });
 
   test('a device without rings', () => {
@@ -128,4 +137,11 @@ describe('output that is not understood has its line', () => {
   test.each(cases)('%s', (_, text, line, message) => {
     expect(answer(text)).toEqual({ kind: 'unclear', line, message });
   });
+});
+
+test('long lines take no longer than their length', () => {
+  const blanks = ' '.repeat(200_000);
+  const start = performance.now();
+  parseEthtoolRings(`RX${blanks}x\nRing parameters for ${blanks}\nR ${blanks}: ${blanks}x`);
+  expect(performance.now() - start).toBeLessThan(500);
 });

@@ -34,6 +34,12 @@ describe('/proc/net/igmp', () => {
     ]);
   });
 
+  test('bridges of a virtual machine, one with a VLAN, after an IGMPv2 query', () => {
+    const text = readFileSync(new URL('../../fixtures/igmp/igmp-bridge.linux-6.1', import.meta.url), 'utf8');
+    const versions = parseProcIgmp(text).interfaces.map(({ name, querier }) => `${name} ${querier}`);
+    expect(versions).toEqual(['lo V3', 'ens3 V3', 'ens4 V3', 'vmbr0 V2', 'vmbr0.50 V2']);
+  });
+
   test('a report that is due', () => {
     const [group] = parseProcIgmp(read('igmp')).interfaces[2]?.groups ?? [];
     expect(group).toMatchObject({ timer: { isRunning: true, ticks: 0 }, isReporter: false });
@@ -103,4 +109,14 @@ describe('/proc/net/igmp6', () => {
     expect(() => parseProcIgmp6(`${line}1 lo ff02`)).toThrow('/proc/net/igmp6:2:1: the line is no IPv6 group');
     expect(() => parseProcIgmp6(line.replace('ff02', 'fe80'))).toThrow('1:1: fe80::1 is no multicast address');
   });
+});
+
+test('long lines take no longer than their length', () => {
+  const blanks = ' '.repeat(200_000);
+  const start = performance.now();
+  for (const row of [`1${blanks}x`, blanks, `1 a${blanks}:${blanks}`, `010000E0${blanks}1${blanks}0:0${blanks}`]) {
+    expect(() => parseProcIgmp(`${HEADER}${row}x`)).toThrow(FormatError);
+  }
+  expect(() => parseProcIgmp(`Idx${blanks}Device${blanks}:`)).toThrow(FormatError);
+  expect(performance.now() - start).toBeLessThan(500);
 });
