@@ -88,7 +88,7 @@ const WORDS = [
   'x#1',
   'k'.repeat(120),
 ];
-// No config_version: corosync 3.1.7 aborts where it is no number, and leaves its memory in /var/lib/corosync.
+// No ring0_addr: corosync would ask the name servers for each word. No config_version: corosync 3.1.7 aborts where it is no number, and leaves its memory in /var/lib/corosync.
 const KEYS = [
   'version',
   'token',
@@ -98,7 +98,7 @@ const KEYS = [
   'mcastport',
   'ttl',
   'nodeid',
-  'ring0_addr',
+  'quorum_votes',
   'name',
   'subsys',
   'debug',

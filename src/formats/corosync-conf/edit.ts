@@ -18,7 +18,10 @@ export function itemIn(block: ConfBlock, key: string): ConfItem | undefined {
   return block.items.findLast((item) => item.key === key);
 }
 
-/** The item that gives a key its value in all blocks of a path: corosync merges them, and the last one in the file wins. */
+/**
+ * The item that gives a key its value in all blocks of a path: corosync merges them, and the last one in the file wins. Not for the
+ * entries of a list, which are `totem.interface`, `nodelist.node` and `logging.logger_subsys`: those are looked at one by one.
+ */
 export function itemAt(conf: CorosyncConf, path: string, key: string): ConfItem | undefined {
   return blocksAt(conf, path)
     .flatMap((block) => block.items.filter((item) => item.key === key))
@@ -202,11 +205,14 @@ function mustBeKey(key: string): void {
   });
 }
 
-/** Proxmox cuts at "#" and at any white space, corosync takes any line with "{" for the beginning of a block. */
+/**
+ * Proxmox cuts at "#" and at any white space, corosync takes any line with "{" for the beginning of a block; beyond ASCII the bytes
+ * would depend on how the file is encoded.
+ */
 function mustBeItem(key: string, value: string): void {
   mustBeKey(key);
-  if (/^[^\s\p{Cc}#{}\ufeff]+$/u.test(value)) return;
+  if (/^[!-~]+$/.test(value) && !/[#{}]/.test(value)) return;
   throw new HostError(`"${value}" can't be the value of "${key}" in corosync.conf`, {
-    hint: 'use one word without blanks, "#", "{", "}" and control characters',
+    hint: 'use one word of ASCII without "#", "{" and "}"',
   });
 }

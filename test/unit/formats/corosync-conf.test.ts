@@ -198,7 +198,7 @@ describe('sets a value', () => {
     expect(itemAt(parseCorosyncConf(after), path, key)?.value).toBe(value);
   });
 
-  test.each(['', 'a b', 'a#b', 'a{', '}', 'a\nb', 'a\tb', '\u00a0', 'a\0', 'a\u0085', '\ufeff'])(
+  test.each(['', 'a b', 'a#b', 'a{', '}', 'a\nb', 'a\tb', '\u00a0', 'a\0', 'a\u0085', '\ufeff', 'ä'])(
     'refuses %j',
     (value) => {
       expect(() => edited(PROXMOX, (conf) => withValue(conf, 'totem', 'token', value))).toThrow(
