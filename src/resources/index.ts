@@ -1,15 +1,29 @@
 import type { ResourceType } from '../core/resource.ts';
 import { bridge } from './bridge.ts';
+import { command } from './command.ts';
 import { file } from './file.ts';
 import { firewall } from './firewall.ts';
 import { hostsEntry } from './hosts-entry.ts';
 import { igmp } from './igmp.ts';
 import { iptables } from './iptables.ts';
 import { nftables } from './nftables.ts';
+import { service } from './service.ts';
 import { sysctl } from './sysctl.ts';
 import { template } from './template.ts';
 
-const ALL: readonly ResourceType[] = [bridge, file, firewall, hostsEntry, igmp, iptables, nftables, sysctl, template];
+const ALL: readonly ResourceType[] = [
+  bridge,
+  command,
+  file,
+  firewall,
+  hostsEntry,
+  igmp,
+  iptables,
+  nftables,
+  service,
+  sysctl,
+  template,
+];
 
 /** All kinds of managed things by the key under which a task names them. A new kind is one file and one line here. */
 export const resourceTypes: ReadonlyMap<string, ResourceType> = new Map(ALL.map((type) => [type.type, type]));
