@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { argvText } from '../core/argv.ts';
 import { HostError } from '../core/errors.ts';
 import type { Argv, FileState, Observations, Read, RunResult } from '../core/resource.ts';
 import { decodeFields, encodeFields } from './wire.ts';
@@ -88,7 +89,7 @@ function fileState(fields: readonly Buffer[]): FileState {
  */
 export function runResult(argv: Argv, fields: readonly Buffer[]): RunResult {
   const problem = text(fields[4]);
-  if (problem !== '') throw new HostError(`"${argv.join(' ')}" ${problem}`);
+  if (problem !== '') throw new HostError(`"${argvText(argv)}" ${problem}`);
   const code = text(fields[0]);
   return {
     argv,

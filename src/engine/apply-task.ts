@@ -1,4 +1,5 @@
 import type { AgentSession } from '../agent/session.ts';
+import { argvText } from '../core/argv.ts';
 import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
@@ -252,7 +253,7 @@ export async function runStep(step: Step, session: AgentSession): Promise<void> 
   });
   if (result.code !== 0) {
     const end = result.code === null ? `was ended by signal ${result.signal}` : `failed with exit code ${result.code}`;
-    throw new HostError(`"${step.argv.join(' ')}" ${end}: ${result.stderr.trim() || 'it printed no reason'}`);
+    throw new HostError(`"${argvText(step.argv)}" ${end}: ${result.stderr.trim() || 'it printed no reason'}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { createTwoFilesPatch } from 'diff';
+import { argvText } from '../core/argv.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { Step } from '../core/resource.ts';
 import type { Io } from './io.ts';
@@ -42,7 +43,7 @@ function diffLines(path: string, before: string | null, after: string | null, { 
 
 /** A step as a person would type it. For the eye only: what runs is the argument list. */
 function stepText(step: Step): string {
-  if (step.do === 'run') return step.argv.map(quoteWord).join(' ');
+  if (step.do === 'run') return argvText(step.argv, quoteWord);
   return step.do === 'set' ? `echo ${quoteWord(step.value.trim())} > ${quoteWord(step.path)}` : `edit ${step.path}`;
 }
 

@@ -7,6 +7,7 @@ let shop: Workshop;
 beforeAll(async () => {
   shop = await startWorkshop({ nodes: 1 });
   await shop.put('pve1', '/etc/corosync/corosync.conf', COROSYNC);
+  await shop.put('pve1', '/usr/local/lib/toy.pl', DAEMON);
 });
 afterAll(() => shop?.down());
 
@@ -52,7 +53,6 @@ exit 3 if -e '/etc/toy.broken'; sleep 1 while 1;`;
 const TOY = `name: toy, process: mcast-toy, start: [perl, /usr/local/lib/toy.pl], stop: [pkill, -x, mcast-toy], seconds: 3`;
 
 test('a plain process: started, restarted by a handler, stopped', { timeout: 60_000 }, async () => {
-  await shop.put('pve1', '/usr/local/lib/toy.pl', DAEMON);
   const task = `- service: { ${TOY}, state: started }`;
   expect((await shop.apply(task)).changes).toEqual(['runtime state "stopped" "started"']);
   const first = await pidof('mcast-toy');
@@ -82,7 +82,10 @@ handlers:
 test('a daemon that dies at once was never up', { timeout: 40_000 }, async () => {
   await shop.put('pve1', '/etc/toy.broken', '');
   const result = await shop.run('apply', `- service: { ${TOY}, state: started }`);
-  expect([result.code, result.tasks[0]?.error]).toEqual([1, expect.stringContaining('it is not up after 3 s')]);
+  expect([result.code, result.tasks[0]?.error]).toEqual([
+    1,
+    expect.stringMatching(/^"perl -e … 3 4 1 pidof mcast-toy" failed with exit code 1: it is not up after 3 s$/),
+  ]);
   await shop.on('pve1', 'rm', '/etc/toy.broken');
 });
 

@@ -40,7 +40,7 @@ export function plainService(seen: Observations, params: ServiceParams): Managed
   const none = `there is neither systemd nor "${script}" on the node: install its package before this task, or give "start", "stop" and "process"`;
   const call = (verb: string): Step => detached([script, verb], seconds);
   const starting = start === undefined ? [call('start')] : [detached(start, seconds)];
-  const stopping = stop === undefined ? [call('stop')] : [detached(stop, seconds)];
+  const stopping = stop === undefined ? [call('stop')] : [detached(stop, seconds, statusOf(params))];
   return {
     ...boot.service,
     isActive: isActive(seen, params, hasScript),

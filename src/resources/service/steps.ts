@@ -19,13 +19,19 @@ while (1) {
 
 /**
  * Runs a program and waits for its end, not for that of a daemon that it leaves behind with its output open. What it says goes to a
- * file without a name, and from there to standard error.
+ * file without a name, and from there to standard error. Arguments: how many words the question has, the question, the program: where
+ * there is a question that does not end with 0, there is nothing to do.
  */
-const DETACH = `open my $said, '+>', undef or die "$!\\n";
-my $pid = fork;
-if (!$pid) { setpgrp; open STDIN, '<', '/dev/null'; open STDOUT, '>&', $said; open STDERR, '>&', $said; exec { $ARGV[0] } @ARGV; print STDERR "$ARGV[0]: $!\\n"; exit 127 }
-waitpid $pid, 0;
-my ($code, $text) = ($? & 127 ? 128 + ($? & 127) : $? >> 8, '');
+const DETACH = `my @question = splice @ARGV, 0, shift;
+open my $said, '+>', undef or die "$!\n";
+sub run {
+  my $pid = fork;
+  if (!$pid) { setpgrp; open STDIN, '<', '/dev/null'; open STDOUT, '>&', $said; open STDERR, '>&', $said; exec { $_[0] } @_; print STDERR "$_[0]: $!\n"; exit 127 }
+  waitpid $pid, 0;
+  $? & 127 ? 128 + ($? & 127) : $? >> 8;
+}
+exit 0 if @question && run(@question) != 0;
+my ($code, $text) = (run(@ARGV), '');
 seek $said, 0, 0;
 read $said, $text, 4000;
 print STDERR $text;
@@ -42,7 +48,14 @@ export function waitFor(isUp: Argv, up: boolean, seconds: number): Step {
   return { do: 'run', argv, seconds: seconds + 10 };
 }
 
-/** Runs a program that starts a daemon. */
-export function detached(argv: Argv, seconds: number): Step {
-  return { do: 'run', argv: ['perl', '-e', DETACH, ...argv], seconds: seconds + 10 };
+/**
+ * Runs a program that starts or stops a daemon.
+ * @param onlyIf a program that ends with 0 where there is something to do; by default there always is
+ */
+export function detached(argv: Argv, seconds: number, onlyIf: readonly string[] = []): Step {
+  return {
+    do: 'run',
+    argv: ['perl', '-e', DETACH, String(onlyIf.length), ...onlyIf, ...argv],
+    seconds: seconds + 10,
+  };
 }
