@@ -7,7 +7,7 @@ import { format, type Opened, type Trial } from './format.ts';
 
 const WORDS = ['-p', 'udp', '-m', 'comment', '--comment', 'a "b" \\ c', '-j', 'ACCEPT'];
 const CHAIN = 'mcastctl-sample';
-/** Rules of one chain that are tried: the largest file has thousands. */
+/** Chains, and rules of one chain, that are tried: the largest files have thousands of rules. */
 const TRIED = 12;
 
 export const iptablesSave: Opened = format<IptablesFile>({
@@ -19,7 +19,7 @@ export const iptablesSave: Opened = format<IptablesFile>({
     {
       kind: 'add a rule',
       *trials(file) {
-        for (const { table, chain, rules, family } of allChains(file)) {
+        for (const { table, chain, rules, family } of some(allChains(file))) {
           const terminal = firstTerminal(chainsOf(file, table, family), chain, family)?.position ?? rules.length;
           const middle = Math.floor(rules.length / 2);
           for (const position of new Set([0, middle, terminal, rules.length])) {
@@ -43,9 +43,8 @@ export const iptablesSave: Opened = format<IptablesFile>({
     {
       kind: 'remove a rule',
       *trials(file) {
-        for (const { table, rules, family } of allChains(file)) {
-          const step = Math.ceil(rules.length / TRIED);
-          for (const rule of rules.filter((_, at) => at % step === 0)) yield removal(file, table, rule, family);
+        for (const { table, rules, family } of some(allChains(file))) {
+          for (const rule of some(rules)) yield removal(file, table, rule, family);
         }
       },
     },
@@ -84,6 +83,12 @@ export const iptablesSave: Opened = format<IptablesFile>({
     },
   ],
 });
+
+/** At most `TRIED` of them, from all over the list. */
+function some<T>(list: readonly T[]): readonly T[] {
+  const step = Math.ceil(list.length / TRIED);
+  return list.filter((_, at) => at % step === 0);
+}
 
 interface Place {
   readonly table: string;
