@@ -15,6 +15,8 @@ export interface RingRow {
   readonly block: 'maximum' | 'current' | undefined;
   /** Device of the last heading before it, undefined without any. */
   readonly device: string | undefined;
+  /** How many headings of devices stand before it. */
+  readonly section: number;
 }
 
 /** A line that is neither heading nor row: what ethtool has to say otherwise. */
@@ -79,7 +81,7 @@ export function parseEthtoolRings(text: string): EthtoolRings {
       const isWithin = device !== undefined || block !== undefined;
       const { label, value } = readRow(trimmed, isWithin);
       if (label === undefined) messages.push({ text: trimmed, line, device });
-      else rows.push({ label, value, line, block, device });
+      else rows.push({ label, value, line, block, device, section: devices.length });
     }
   }
   return { raw, devices, rows, messages };
@@ -93,12 +95,13 @@ export function printEthtoolRings(report: EthtoolRings): string {
 /**
  * The rings of a device, or why there are none. Where a heading is lost, rows before `Current hardware settings:` are the maximums, and
  * without any heading those from the first label that comes a second time on are the current ones. Without a device's heading
- * all rows are taken for its own.
+ * all rows are taken for its own; where a device comes twice, the last time counts.
  */
 export function ringsOf(report: EthtoolRings, device: string): RingAnswer {
   const isOurs = (each: { readonly device: string | undefined }): boolean =>
     each.device === device || (each.device === undefined && report.devices.length === 0);
-  const rows = report.rows.filter(isOurs);
+  const all = report.rows.filter(isOurs);
+  const rows = all.filter((row) => row.section === all.at(-1)?.section);
   if (rows.length === 0) return withoutRows(report, device);
   const split = splitBlocks(rows);
   const end = rows.at(-1)?.line ?? 1;

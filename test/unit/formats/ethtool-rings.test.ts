@@ -77,6 +77,7 @@ describe('other shapes', () => {
     ['rows only', sizes(4096, 2048) + sizes(256, 512)],
     ['a warning before it', `netlink error: something\n${full}`],
     ['unknown rows', full.replaceAll('TX:', 'HDS thresh:\t1024\nTX:')],
+    ['the same device before', `${full.replaceAll('256', '7')}\n${full}`],
     ['another device first', `${full.replaceAll('eth0', 'eth1').replaceAll('256', '7')}\n${full}`],
     ['another device after it', `${full}\n${full.replaceAll('eth0', 'eth1').replaceAll('256', '7')}`],
   ];
