@@ -8,6 +8,7 @@ import { bootReads, readBootFile } from './iptables/boot.ts';
 import { IptablesParams, type WantedRule, wantedRules } from './iptables/params.ts';
 import { familyWishes, joinPlans, ownerOfRules, planFamily, ruleWish } from './iptables/plan.ts';
 import { canWait, hasIptables, PROGRAMS, readRunning, runningChains, runtimeReads } from './iptables/worlds.ts';
+import { BOOT_READS, readBoot } from './nftables/boot.ts';
 
 export { IptablesParams };
 
@@ -15,36 +16,48 @@ const readsOf = (families: readonly Family[]): readonly Read[] =>
   families.flatMap((family) => [...runtimeReads(family), ...bootReads(family)]);
 
 function planWish(wish: Wish, seen: Observations): ResourcePlan {
-  return joinPlans(familyWishes(wish).map((each) => planFamily(each, seen)));
+  const there = wish.families.filter((family) => hasIptables(seen, family));
+  // Without any of them reading fails, and says what to install.
+  const families = there.length > 0 ? there : wish.families;
+  return joinPlans(familyWishes(wish, families).map((each) => planFamily(each, seen)));
 }
 
 function isUsedChain(chain: IptablesChain | undefined): boolean {
   return chain !== undefined && (chain.rules.length > 0 || (chain.policy ?? 'ACCEPT') !== 'ACCEPT');
 }
 
+/** Why iptables has the say in a family, or null. What can't be read is its business too: the plan then says what is wrong. */
+function activity(seen: Observations, family: Family, notes: string[]): string | null {
+  try {
+    const header = family === 'ipv4' ? 'ip' : 'ip6';
+    if (readBoot(seen).chains.some(({ name }) => name === `${header} filter INPUT`)) {
+      notes.push(`nftables makes "${header} filter INPUT" at boot`);
+      return null;
+    }
+    const running = readRunning(seen, family);
+    const owner = ownerOfRules(running);
+    const isUsed = isUsedChain(runningChains(running, 'filter').get('INPUT'));
+    if (owner !== null) notes.push(`the rules of INPUT belong to ${owner}`);
+    if (owner !== null) return null;
+    if (isUsed || running.other !== null) return `"${PROGRAMS[family]} -S INPUT" shows rules`;
+    const boot = readBootFile(seen, family);
+    const later = boot === null ? undefined : chainsOf(boot.file, 'filter', family).get('INPUT');
+    return boot?.fault === null && isUsedChain(later) ? `"${boot.path}" gives rules at boot` : null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 /** iptables as one of the firewalls that a wish may lead to. It has the say where it has rules for what comes in that no other program made. */
 export const iptablesBackend: FirewallBackend = {
   name: 'iptables',
   // Both families whatever the wish: both decide whether it is active.
-  reads: () => readsOf(FAMILIES),
+  reads: () => [...readsOf(FAMILIES), ...BOOT_READS],
   detect(seen): Detection {
     const notes: string[] = [];
     for (const family of FAMILIES) {
-      try {
-        if (!hasIptables(seen, family)) continue;
-        const running = readRunning(seen, family);
-        const input = runningChains(running, 'filter').get('INPUT');
-        const isUsed = isUsedChain(input);
-        const owner = ownerOfRules(running);
-        if (isUsed && owner !== null) notes.push(`the rules of INPUT belong to ${owner}`);
-        else if (isUsed) return { isActive: true, reason: `"${PROGRAMS[family]} -S INPUT" shows rules` };
-        const boot = readBootFile(seen, family);
-        const later = boot === null ? undefined : chainsOf(boot.file, 'filter', family).get('INPUT');
-        if (boot?.fault === null && isUsedChain(later) && owner === null)
-          return { isActive: true, reason: `"${boot.path}" gives rules at boot` };
-      } catch (error) {
-        notes.push(messageOf(error));
-      }
+      const reason = hasIptables(seen, family) ? activity(seen, family, notes) : null;
+      if (reason !== null) return { isActive: true, reason };
     }
     return { isActive: false, reason: notes[0] ?? '"iptables -S INPUT" shows no rules' };
   },
@@ -111,7 +124,7 @@ function ruleResource(wanted: WantedRule, state: 'present' | 'absent', isForced:
     plan(seen) {
       if (!isForced && family === 'ipv6' && !hasIptables(seen, family))
         return { changes: [], try: [], undo: [], keep: [] };
-      if (isRaw && state === 'present') requireAccepted(wanted, check, seen);
+      if (isRaw) requireAccepted(wanted, check, seen);
       return planFamily(wish, seen);
     },
   };

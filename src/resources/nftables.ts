@@ -1,11 +1,11 @@
 import { messageOf } from '../core/errors.ts';
-import type { Read, Resource, ResourceType } from '../core/resource.ts';
+import type { Observations, Read, Resource, ResourceType } from '../core/resource.ts';
 import type { Detection, FirewallBackend } from './firewall/backend.ts';
 import { wishId, wishOf, wishWants } from './firewall/wish.ts';
-import { BOOT_READS, type BootChain, type BootRule, isServiceOff, readBoot } from './nftables/boot.ts';
+import { BOOT_READS, isServiceOff, readBoot } from './nftables/boot.ts';
 import { NftablesParams, rawRuleOf } from './nftables/params.ts';
 import { inputChains, planRaw, planWish } from './nftables/plan.ts';
-import { keyText, type LiveRule, NFT_READ, type NftChain, readRuleset } from './nftables/ruleset.ts';
+import { keyText, NFT_READ, type NftChain, readRuleset } from './nftables/ruleset.ts';
 
 export { NftablesParams };
 
@@ -13,22 +13,34 @@ const READS: readonly Read[] = [NFT_READ, ...BOOT_READS];
 
 const isUsed = ({ rules, policy }: NftChain): boolean => rules.length > 0 || policy === 'drop';
 
+/** Why nftables has the say, or null. A file that can't be read is its business too: the plan then says what is wrong. */
+function activity(live: readonly NftChain[], seen: Observations): string | null {
+  try {
+    const boot = readBoot(seen).chains;
+    const [now] = inputChains(live, boot).filter(isUsed);
+    if (now !== undefined) return `"nft list ruleset" shows rules in "${keyText(now.key)}"`;
+    const [later] = isServiceOff(seen) ? [] : inputChains(boot, boot).filter(isUsed);
+    return later === undefined ? null : `"${later.file}" makes the chain "${later.name}" at boot`;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 /** nftables as one of the firewalls that a wish may lead to. It has the say where it has a chain of its own for what comes in. */
 export const nftablesBackend: FirewallBackend = {
   name: 'nftables',
   reads: () => READS,
   detect(seen): Detection {
+    let live: readonly NftChain[];
     try {
-      const [live] = inputChains<LiveRule, NftChain<LiveRule>>(readRuleset(seen)).filter(isUsed);
-      if (live !== undefined)
-        return { isActive: true, reason: `"nft list ruleset" shows rules in "${keyText(live.key)}"` };
-      const [later] = isServiceOff(seen) ? [] : inputChains<BootRule, BootChain>(readBoot(seen).chains).filter(isUsed);
-      if (later !== undefined)
-        return { isActive: true, reason: `"${later.file}" makes the chain "${later.name}" at boot` };
+      live = readRuleset(seen);
     } catch (error) {
       return { isActive: false, reason: messageOf(error) };
     }
-    return { isActive: false, reason: '"nft list ruleset" shows no rules for what comes in' };
+    const reason = activity(live, seen);
+    return reason === null
+      ? { isActive: false, reason: '"nft list ruleset" shows no rules for what comes in' }
+      : { isActive: true, reason };
   },
   plan: planWish,
 };

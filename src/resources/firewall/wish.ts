@@ -85,7 +85,8 @@ export function interfaceFault(name: string): string | null {
   return `interface ${JSON.stringify(name)} is no name of a network device: write one such as vmbr0, at most 15 letters, digits, ".", "_" and "-"; for several devices write several tasks`;
 }
 
-const onceOrMore = <Item extends z.ZodType>(item: Item) => z.union([item, z.array(item).min(1, 'name at least one')]);
+const onceOrMore = <Item extends z.ZodType>(item: Item, error: string) =>
+  z.union([item, z.array(item).min(1, 'name at least one')], { error });
 
 const Ports = z
   .union([z.int(), z.string()], { error: 'a port is a number such as 5405 or a range such as 5404-5412' })
@@ -110,7 +111,7 @@ export const WISH_SHAPE = {
     .describe(
       'What gets in: `multicast` (all that is sent to 224.0.0.0/4 and ff00::/8), `corosync` (UDP to its ports), `igmp` (IGMP, and MLD for IPv6)',
     ),
-  ports: onceOrMore(Ports)
+  ports: onceOrMore(Ports, 'must be a port, a range such as 5404-5412 or a list of them')
     .optional()
     .describe(
       'UDP ports of `corosync`: a port, a range such as 5404-5412 or a list of them; 5404-5412 by default: udp uses 5404 and 5405, the links of knet 5405 to 5412',
@@ -120,7 +121,7 @@ export const WISH_SHAPE = {
     .refine((name) => interfaceFault(name) === null, { error: ({ input }) => interfaceFault(String(input)) ?? '' })
     .optional()
     .describe('Only what comes in on this interface; on all by default'),
-  source: onceOrMore(Network)
+  source: onceOrMore(Network, 'must be an address or a network such as 10.0.0.0/24, or a list of them')
     .optional()
     .describe(
       'Only what is sent from this address or network (CIDR), or one of these; from everywhere by default. It does not limit `igmp`: queriers often have an address of another network, or 0.0.0.0',

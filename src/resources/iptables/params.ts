@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { canonicalRule, meaningfulMatches } from '../../formats/iptables-save/canonical.ts';
+import { canonicalRule, expandRule, meaningfulMatches } from '../../formats/iptables-save/canonical.ts';
 import { readCommand } from '../../formats/iptables-save/command.ts';
 import { splitWords } from '../../formats/iptables-save/words.ts';
 import { dashFault } from '../firewall/raw.ts';
@@ -21,7 +21,8 @@ const STATES = ['NEW', 'ESTABLISHED', 'RELATED', 'INVALID', 'UNTRACKED'] as cons
 /** More ports than these can't be in one multiport; a range counts as two. */
 const MULTIPORT_SLOTS = 15;
 
-const onceOrMore = <Item extends z.ZodType>(item: Item) => z.union([item, z.array(item).min(1, 'name at least one')]);
+const onceOrMore = <Item extends z.ZodType>(item: Item, error: string) =>
+  z.union([item, z.array(item).min(1, 'name at least one')], { error });
 const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
@@ -47,6 +48,8 @@ const Name = z
   .string()
   .regex(/^[A-Za-z_][\w.-]{0,27}$/, 'must be a name of at most 28 letters, digits, "_", "." and "-"');
 
+const MATCH_ERROR = `must be of ${MATCHES.join(', ')}; write other matches as "rule"`;
+
 const RuleShape = {
   rule: z
     .string({ error: 'must be a rule as text, such as "-p udp -m udp --dport 5405 -j ACCEPT"' })
@@ -56,7 +59,7 @@ const RuleShape = {
     ),
   table: z.enum(TABLES).optional().describe('Table of the rule; filter by default'),
   chain: Name.optional().describe('Chain of the rule, such as INPUT; must be given with a rule'),
-  match: onceOrMore(z.enum(MATCHES, { error: `must be one of ${MATCHES.join(', ')}; write other matches as "rule"` }))
+  match: onceOrMore(z.enum(MATCHES, { error: MATCH_ERROR }), MATCH_ERROR)
     .optional()
     .describe(
       'Matches as after `-m`; those that follow from other parameters can be left out. `state` writes ctstate as `-m state --state`',
@@ -67,15 +70,17 @@ const RuleShape = {
     .union([z.string().regex(/^[a-z][a-z0-9-]*$/i, 'must be a protocol such as udp'), z.int().min(1).max(255)])
     .optional()
     .describe('Protocol: udp, tcp, igmp, icmp, icmpv6, … or its number, 1 to 255'),
-  ctstate: onceOrMore(oneOf(STATES))
+  ctstate: onceOrMore(oneOf(STATES), `must be of ${STATES.join(', ')}`)
     .optional()
     .describe('States of the connection, such as [NEW, ESTABLISHED] (conntrack, or state where `match` says so)'),
   dport: Port.optional().describe('Destination port or range, such as 5405 or 5404:5405; needs a protocol'),
   sport: Port.optional().describe('Source port or range; needs a protocol'),
-  dports: onceOrMore(Port)
+  dports: onceOrMore(Port, 'must be ports and ranges such as [5404, 5405]')
     .optional()
     .describe('Destination ports and ranges (multiport), such as [5404, 5405]; needs a protocol'),
-  destination: onceOrMore(Network).optional().describe('Destination address or network; a list makes a rule of each'),
+  destination: onceOrMore(Network, 'must be an address or network such as 10.0.0.0/24, or a list of them')
+    .optional()
+    .describe('Destination address or network; a list makes a rule of each'),
   in_interface: Interface.optional().describe('Interface on which it comes in; `eth+` is all whose names begin so'),
   out_interface: Interface.optional().describe('Interface on which it goes out'),
   jump: Name.optional().describe('What to do: ACCEPT, DROP, REJECT, LOG, RETURN or a chain'),
@@ -247,7 +252,10 @@ function familiesOf(params: Params, words: readonly string[]): readonly Family[]
   const both: readonly Family[] = ['ipv4', 'ipv6'];
   const text = ` ${words.join(' ')} `;
   const hinted: Family[] = [
-    ...words.filter(isNetwork).map(familyOf),
+    ...words
+      .flatMap((word) => word.split(','))
+      .filter(isNetwork)
+      .map(familyOf),
     ...(/ (?:igmp|icmp|-4|--ipv4|icmp-\S+|-p 2) /.test(text) ? (['ipv4'] as const) : []),
     ...(/ (?:icmpv6|ipv6-icmp|icmp6|-6|--ipv6|icmp6-\S+) /.test(text) ? (['ipv6'] as const) : []),
   ];
@@ -265,7 +273,9 @@ export function wantedRules(params: Params): readonly WantedRule[] {
   if (params.rule !== undefined) {
     const words = splitWords(params.rule).words.map(({ text }) => text);
     const plain = words.filter((word) => !/^(?:-4|-6|--ipv4|--ipv6)$/.test(word));
-    return familiesOf(params, words).map((family) => ({ ...base, family, words: withComment(plain), isRaw: true }));
+    return familiesOf(params, words).flatMap((family) =>
+      expandRule(withComment(plain)).map((each) => ({ ...base, family, words: each, isRaw: true })),
+    );
   }
   const pairs = orNone(params.source).flatMap((source) => orNone(params.destination).map((to) => ({ source, to })));
   return pairs

@@ -229,8 +229,8 @@ export interface FamilyWish {
   readonly isRule: boolean;
 }
 
-export function familyWishes(wish: Wish): readonly FamilyWish[] {
-  return wish.families.map((family) => {
+export function familyWishes(wish: Wish, families: readonly Family[]): readonly FamilyWish[] {
+  return families.map((family) => {
     const arrange = arrangeWish(wish, family);
     return { family, table: 'filter', chain: 'INPUT', live: arrange, boot: arrange, isRule: false };
   });
@@ -256,6 +256,11 @@ export function planFamily(wish: FamilyWish, seen: Observations): ResourcePlan {
     return { layer: 'runtime', ...change, note: [note, ...notes].join('; ') };
   });
   const steps = liveSteps(running, table, chain, live.edits);
+  const elsewhere = isRule ? null : otherDrops(wish, running);
+  if (elsewhere !== null) {
+    const change: Change = { layer: 'runtime', ...elsewhere.change };
+    return { changes: [...runtime, change], ...steps, keep: [], blocked: elsewhere.blocked };
+  }
   const boot = readBootFile(seen, family);
   if (boot === null) {
     // Without a file the next boot has no rules: a rule that shall be gone is gone.
@@ -274,6 +279,16 @@ export function planFamily(wish: FamilyWish, seen: Observations): ResourcePlan {
     keep: later.edits.length === 0 ? [] : [keepStep(boot, wish)],
     ...(blocked !== null && { blocked }),
   };
+}
+
+/** What the other place of iptables drops although the wish is to let it in. Nothing loads that place at boot that is known here. */
+function otherDrops({ family, table, live }: FamilyWish, { other }: Running) {
+  const [first] = other === null ? [] : live(chainsOf(other.saved, table, family)).changes;
+  if (other === null || first === undefined || first.to === 'absent') return null;
+  const note = `${first.note} of ${other.program}`;
+  const change = { property: first.property, from: first.from, to: first.to, note };
+  const blocked = `"${other.program}" has rules too, which drop what is to get in (${note}): find what loads them, and move them to "${PROGRAMS[family]}" or remove them ("${other.program} -S" shows them)`;
+  return { change, blocked };
 }
 
 const LOST: Change = { layer: 'persistent', property: 'rule', from: 'absent', to: 'present' };
@@ -316,9 +331,10 @@ const OWNERS: readonly {
   },
 ];
 
-/** The program that the rules of INPUT belong to, or null. */
+/** Which other firewall of a wish the rules of INPUT belong to, or null. ufw is none: it is done as iptables. */
 export function ownerOfRules(running: Running): string | null {
-  return ownerOf(running)?.name ?? null;
+  const name = ownerOf(running)?.name;
+  return name === undefined || name === 'ufw' ? null : name;
 }
 
 function ownerOf(running: Running) {

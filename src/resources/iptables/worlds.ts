@@ -14,9 +14,13 @@ const saveArgv = (family: Family, backend: Backend | null): Argv => [
 ];
 const versionArgv = (family: Family): Argv => [PROGRAMS[family], '--version'];
 
+/** Not there where the kernel was started without IPv6. */
+const IPV6_ADDRESSES = '/proc/net/if_inet6';
+
 /** `-save` of all tables that exist: asking for one table would make it. */
 export function runtimeReads(family: Family): readonly Read[] {
   return [
+    { read: 'file', path: IPV6_ADDRESSES },
     { read: 'run', argv: versionArgv(family) },
     ...([null, 'nft', 'legacy'] as const).map((each): Read => ({ read: 'run', argv: saveArgv(family, each) })),
   ];
@@ -33,10 +37,13 @@ export interface Running {
   readonly note: string | null;
   /** Whether `iptables` itself works in the place that was chosen. */
   readonly isDefault: boolean;
+  /** Rules in the other place, and what shows them; null where there are none. */
+  readonly other: { readonly program: string; readonly saved: IptablesFile } | null;
 }
 
-/** Whether the node has iptables for a family. */
+/** Whether the node has iptables for a family, and the family at all. */
 export function hasIptables(seen: Observations, family: Family): boolean {
+  if (family === 'ipv6' && seen.file(IPV6_ADDRESSES) === null) return false;
   return seen.run(versionArgv(family)).code === 0;
 }
 
@@ -75,13 +82,13 @@ export function readRunning(seen: Observations, family: Family): Running {
     saved,
     isDefault,
     note: noteOf(program, own, other, isDefault, hasTheirs),
+    other: isDefault && hasTheirs ? { program: `${program}-${other}`, saved: theirs } : null,
   };
 }
 
 function noteOf(program: string, own: Backend, other: Backend, isDefault: boolean, hasTheirs: boolean): string | null {
   if (!hasTheirs) return null;
-  if (isDefault)
-    return `"${program}-${other}-save" shows rules too, which packets pass as well and which are not looked at`;
+  if (isDefault) return `"${program}-${other}-save" shows rules too, which packets pass as well`;
   return `the rules are those of "${program}-${other}", while "${program}" is ${own}: at boot "${program}-restore" will load its file as ${own}`;
 }
 
@@ -92,7 +99,7 @@ function readSave(seen: Observations, family: Family, backend: Backend | null): 
   const odd = /Table [`']filter' is incompatible/.exec(stdout);
   if (odd !== null)
     throw new HostError(`the table "filter" of ${family} was made with nft and holds what "${argv[0]}" can't show`, {
-      hint: 'use the resource "nftables" or "firewall" on this node',
+      hint: 'make it in /etc/nftables.conf, where the resource "nftables" finds it, and use that or "firewall"',
     });
   return parseIptablesSave(stdout, `output of ${argv[0]}`);
 }

@@ -1,7 +1,7 @@
 import { HostError } from '../../core/errors.ts';
 import type { Argv, Change, Observations, ResourcePlan, Step } from '../../core/resource.ts';
 import { type Conditions, conditionsOf, isSamePackets } from '../firewall/conditions.ts';
-import { type ChainRule, judge } from '../firewall/judge.ts';
+import { judge } from '../firewall/judge.ts';
 import { type AcceptRule, acceptRules, propertyOf, RULE_COMMENT, type Wish } from '../firewall/wish.ts';
 import { type BootChain, type BootRule, isServiceOff, readBoot } from './boot.ts';
 import { insertRules, removeRules } from './edit.ts';
@@ -22,21 +22,27 @@ interface Line {
 /** Tables whose rules another program writes anew whenever it likes. */
 const FOREIGN: Readonly<Record<string, string>> = { firewalld: 'firewalld', 'proxmox-firewall': 'pve_firewall' };
 
-/** Which other program owns a chain, as a type of resource, or null. iptables' tables are known by its chains in capitals. */
-export function ownerOf({ family, table, chain }: ChainKey): string | null {
+/**
+ * Which other program owns a chain, as a type of resource, or null. iptables' tables are known by its chains in capitals, unless a file
+ * for nft makes them.
+ */
+export function ownerOf(key: ChainKey, boot: readonly BootChain[]): string | null {
+  const { family, table, chain } = key;
   if (FOREIGN[table] !== undefined) return FOREIGN[table];
+  if (boot.some(({ name }) => name === keyText(key))) return null;
   const isXtables =
     /^ip6?$/.test(family) && /^(?:filter|nat|mangle|raw|security)$/.test(table) && /^[A-Z]+$/.test(chain);
   return isXtables ? 'iptables' : null;
 }
 
 /** The chains that packets to this node pass, those of other programs left out. */
-export function inputChains<Rule extends ChainRule, Each extends NftChain<Rule>>(
+export function inputChains<Each extends NftChain>(
   chains: readonly Each[],
+  boot: readonly BootChain[],
 ): readonly Each[] {
   return chains.filter(
     ({ key, hook, type }) =>
-      hook === 'input' && type === 'filter' && /^(?:ip6?|inet)$/.test(key.family) && ownerOf(key) === null,
+      hook === 'input' && type === 'filter' && /^(?:ip6?|inet)$/.test(key.family) && ownerOf(key, boot) === null,
   );
 }
 
@@ -298,17 +304,17 @@ export function planWish(wish: Wish, seen: Observations): ResourcePlan {
   const live = readRuleset(seen);
   const boot = readBoot(seen);
   const isAbsent = wish.state === 'absent';
-  const now = inputChains<LiveRule, NftChain<LiveRule>>(live).map((chain) => {
+  const now = inputChains(live, boot.chains).map((chain) => {
     if (!isAbsent) return insertLive(chain, wished(chain, mapOf(live), wish));
     const gone = unwished(chain, linesOf(wish, chain.key));
     return { ...deleteLive(chain, gone), changes: removed('runtime', chain, gone) };
   });
-  const later = inputChains<BootRule, BootChain>(boot.chains).map((chain) =>
+  const later = inputChains(boot.chains, boot.chains).map((chain) =>
     isAbsent
       ? removeBoot(chain, unwished(chain, linesOf(wish, chain.key)), boot.main)
       : insertBoot(chain, wished(chain, mapOf(boot.chains), wish), boot.main),
   );
-  const needed = inputChains<LiveRule, NftChain<LiveRule>>(live).filter(
+  const needed = inputChains(live, boot.chains).filter(
     (_, index) => !isAbsent && (now[index]?.changes.length ?? 0) > 0,
   );
   return together(
@@ -338,13 +344,13 @@ function together(
  */
 export function planRaw(raw: RawRule, state: 'present' | 'absent', seen: Observations): ResourcePlan {
   const name = keyText(raw.key);
-  const owner = ownerOf(raw.key);
+  const boot = readBoot(seen);
+  const owner = ownerOf(raw.key, boot.chains);
   if (owner !== null)
     throw new HostError(`the chain "${name}" belongs to ${owner}, which writes it anew`, {
       hint: `use the resource "${owner}" or "firewall"`,
     });
   const live = readRuleset(seen);
-  const boot = readBoot(seen);
   const line = rawLine(raw);
   const now = live.find(({ key }) => keyText(key) === name);
   const later = boot.chains.find(({ key }) => keyText(key) === name);

@@ -42,7 +42,7 @@ export function readRuleWords(
       comment = unquoted(all[at + 1] ?? '');
       at += 2;
     } else if (word === 'counter') {
-      at += all[at + 1] === 'packets' ? 5 : 1;
+      at += all[at + 1] === 'packets' ? 5 : all[at + 1] === 'name' ? 3 : 1;
     } else if (word === 'log') {
       at += 1;
       while (LOG_ARGUMENTS.test(all[at] ?? '')) at += 2;
