@@ -21,6 +21,9 @@ export interface Lab {
 /** What ifupdown2 is unpacked to by scripts/setup.sh: a layer for nodes that shall have it. */
 export const IFUPDOWN2_LAYER = new URL('../../.cache/layers/ifupdown2', import.meta.url).pathname;
 
+/** What firewalld is unpacked to: a layer for nodes that shall have it. */
+export const FIREWALLD_LAYER = new URL('../../.cache/layers/firewalld', import.meta.url).pathname;
+
 /** What iptables-persistent is unpacked to: a layer for nodes that shall have it. */
 export const IPTABLES_PERSISTENT_LAYER = new URL('../../.cache/layers/iptables-persistent', import.meta.url).pathname;
 
@@ -36,7 +39,7 @@ export async function startLab(
   const name = `test-${process.pid}-${++count}-${Date.now().toString(36)}`;
   const said: string[] = [];
   const io = { out: () => undefined, err: (text: string) => void said.push(text) };
-  for (const layer of [IFUPDOWN2_LAYER, IPTABLES_PERSISTENT_LAYER]) {
+  for (const layer of [IFUPDOWN2_LAYER, FIREWALLD_LAYER, IPTABLES_PERSISTENT_LAYER]) {
     if (options.layers?.includes(layer) && !existsSync(layer))
       throw new Error(`the layer ${layer} is missing: run "npm run setup"`);
   }
