@@ -9,11 +9,13 @@ import type {
 } from '../core/resource.ts';
 import type { FirewallBackend } from './firewall/backend.ts';
 import { type Wish, WishSchema, wishId, wishOf, wishWants } from './firewall/wish.ts';
+import { firewalldBackend } from './firewalld.ts';
 import { iptablesBackend } from './iptables.ts';
 import { nftablesBackend } from './nftables.ts';
+import { pveFirewallBackend } from './pve-firewall.ts';
 
 /** In the order in which they are named where several are active. */
-const BACKENDS: readonly FirewallBackend[] = [iptablesBackend, nftablesBackend];
+const BACKENDS: readonly FirewallBackend[] = [pveFirewallBackend, firewalldBackend, iptablesBackend, nftablesBackend];
 
 /**
  * One wish that becomes the right one of the firewalls on each node. Where several are active each is asked: packets pass all of them, and

@@ -3,10 +3,12 @@ import { bridge } from './bridge.ts';
 import { command } from './command.ts';
 import { file } from './file.ts';
 import { firewall } from './firewall.ts';
+import { firewalld } from './firewalld.ts';
 import { hostsEntry } from './hosts-entry.ts';
 import { igmp } from './igmp.ts';
 import { iptables } from './iptables.ts';
 import { nftables } from './nftables.ts';
+import { pveFirewall } from './pve-firewall.ts';
 import { service } from './service.ts';
 import { sysctl } from './sysctl.ts';
 import { template } from './template.ts';
@@ -16,10 +18,12 @@ const ALL: readonly ResourceType[] = [
   command,
   file,
   firewall,
+  firewalld,
   hostsEntry,
   igmp,
   iptables,
   nftables,
+  pveFirewall,
   service,
   sysctl,
   template,
