@@ -1,10 +1,10 @@
 import type { Change, Observations, Resource, ResourcePlan, ResourceType } from '../core/resource.ts';
-import { type PersistentPlan, planInterfaces } from './bridge/ifupdown.ts';
-import { INTERFACES_READS, MAIN, readTree } from './bridge/interfaces-files.ts';
+import { planInterfaces } from './bridge/ifupdown.ts';
 import { NETWORKD_READS, planNetworkd } from './bridge/networkd.ts';
 import { BridgeParams, wantedOf } from './bridge/params.ts';
 import { shown, type Wanted } from './bridge/properties.ts';
 import { planRuntime, runtimeReads } from './bridge/runtime.ts';
+import { INTERFACES_READS, MAIN, type PersistentPlan, readTree } from './interfaces/files.ts';
 
 export { BridgeParams };
 

@@ -1,3 +1,4 @@
+import { joinCommands, type SimpleCommand, splitCommand, withoutAlternatives } from '../interfaces/hook-command.ts';
 import { PROPERTIES, type Property } from './properties.ts';
 
 /** What one simple command sets on the bridge. */
@@ -7,11 +8,8 @@ interface Setting {
   readonly value: number;
 }
 
-/** One simple command of a line, and how it is joined to the one before. */
-interface Part {
-  readonly text: string;
-  readonly joiner: '' | ';' | '&&' | '||';
-  readonly words: readonly string[];
+/** One simple command of a line and what it sets. */
+interface Part extends SimpleCommand {
   readonly settings: readonly Setting[];
 }
 
@@ -32,7 +30,7 @@ export interface HookCommand {
  * joined by `;` and `&&`, in brackets or braces, with `$IFACE` for the bridge. Nothing is ever run.
  */
 export function readCommand(command: string, bridge: string): HookCommand {
-  const parts = isPlainName(bridge) ? readParts(command, bridge) : undefined;
+  const parts = readParts(command, bridge);
   if (parts === undefined || parts.every((part) => part.settings.length === 0)) {
     return { settings: [], suspects: mentioned(command, bridge), without: () => command, withValue: () => command };
   }
@@ -41,44 +39,14 @@ export function readCommand(command: string, bridge: string): HookCommand {
   return {
     settings,
     suspects: mentioned(rest.join('\n'), bridge),
-    without: (properties) => join(withoutAlternatives(parts, (part) => cut(part, properties, bridge))),
-    withValue: (property, value) => join(parts.map((part) => change(part, property, value, bridge))),
+    without: (properties) => joinCommands(withoutAlternatives(parts, (part) => cut(part, properties, bridge))),
+    withValue: (property, value) => joinCommands(parts.map((part) => change(part, property, value, bridge))),
   };
 }
 
 /** The command that sets a property at boot with classic ifupdown. `bridge` must be free of what a shell interprets. */
 export function bootCommand(bridge: string, property: Property, value: number): string {
   return `echo ${value} > /sys/class/net/${bridge}/bridge/${property.sysfs}`;
-}
-
-/** Whether a name means nothing but itself in a shell. */
-export function isPlainName(name: string): boolean {
-  return /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name);
-}
-
-/** Words that keep a shell from failing or waiting, or only look: a line made of them alone does nothing. */
-function isIdle(words: readonly string[]): boolean {
-  return /^(?:|true|:|\[|test|sleep)$/.test(words[0] ?? '') || words.join(' ') === 'exit 0';
-}
-
-/** What `edit` leaves of the parts; an `|| true` goes with the part that it excuses. */
-function withoutAlternatives(parts: readonly Part[], edit: (part: Part) => Part | undefined): Part[] {
-  const kept: Part[] = [];
-  let isGone = false;
-  for (const part of parts) {
-    if (isGone && part.joiner === '||') continue;
-    const left = edit(part);
-    isGone = left === undefined;
-    if (left !== undefined) kept.push(left);
-  }
-  return kept;
-}
-
-function join(kept: readonly Part[]): string {
-  if (kept.every((part) => isIdle(part.words))) return '';
-  return kept
-    .map((part, index) => (index === 0 ? part.text : `${part.joiner === ';' ? '; ' : ` ${part.joiner} `}${part.text}`))
-    .join('');
 }
 
 /** A part without some properties; undefined where nothing is left of it. */
@@ -125,18 +93,10 @@ function mentioned(text: string, bridge: string): string[] {
 
 /** undefined: the line is more than simple commands. */
 function readParts(command: string, bridge: string): Part[] | undefined {
-  const inner = /^\((.*)\)$|^\{[ \t](.*);[ \t]*\}$/s.exec(command.trim());
-  const text = (inner ? (inner[1] ?? inner[2] ?? '') : command).replace(/;[ \t]*$/, '');
-  const tokens = tokenize(text.replace(/\$IFACE(?![A-Za-z0-9_])|\$\{IFACE\}/g, () => bridge));
-  if (tokens === undefined) return undefined;
-  const parts: Part[] = [];
-  for (const { joiner, text: raw, words } of tokens) {
-    const settings = [...readEcho(words, bridge), ...readIp(words, bridge)];
-    parts.push({ text: raw, joiner, words, settings });
-  }
-  // What stands beside `||` runs only where the other side failed: taking one side away changes the meaning of the other.
-  const isConditional = parts.some((part) => part.joiner === '||' && !isIdle(part.words));
-  return isConditional ? undefined : parts;
+  return splitCommand(command, bridge)?.map((part) => ({
+    ...part,
+    settings: [...readEcho(part.words, bridge), ...readIp(part.words, bridge)],
+  }));
 }
 
 function readEcho(words: readonly string[], bridge: string): Setting[] {
@@ -165,40 +125,4 @@ function readIp(words: readonly string[], bridge: string): Setting[] {
 
 function normal(property: Property, value: string): number {
   return property.kind === 'flag' ? Number(Number(value) !== 0) : Number(value);
-}
-
-interface Token {
-  readonly joiner: Part['joiner'];
-  readonly text: string;
-  readonly words: readonly string[];
-}
-
-const LEXER =
-  /(?<blank>[ \t\r\n]+)|(?<joiner>&&|\|\||;)|(?<redirect>2>|>)|(?<word>(?:[^\s;&|<>()$`\\"'*?#~{}]|'[^']*'|"[^"$`\\]*")+)|(?<other>[\s\S])/g;
-
-/** Splits a line into simple commands; undefined where it holds anything that only a shell can tell. */
-function tokenize(line: string): Token[] | undefined {
-  const tokens: { joiner: Part['joiner']; from: number; to: number; words: string[] }[] = [];
-  let current = { joiner: '' as Part['joiner'], from: 0, to: 0, words: [] as string[] };
-  for (const match of line.matchAll(LEXER)) {
-    const { joiner, redirect, word, other } = match.groups ?? {};
-    if (other !== undefined) return undefined;
-    if (joiner !== undefined) {
-      if (current.words.length === 0) return undefined;
-      tokens.push(current);
-      const next = match.index + match[0].length;
-      current = { joiner: joiner as Part['joiner'], from: next, to: next, words: [] };
-    } else if (redirect !== undefined || word !== undefined) {
-      current.words.push(redirect ?? (word ?? '').replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
-      current.to = match.index + match[0].length;
-    }
-  }
-  tokens.push(current);
-  const isCompound = tokens.some(({ words }) =>
-    /^(?:if|then|else|fi|for|while|until|do|done|case|!|\{)$/.test(words[0] ?? ''),
-  );
-  // `1>` redirects descriptor 1: the digit is no argument.
-  if (/(?:^|[ \t])[013-9]>/.test(line)) return undefined;
-  if (isCompound || current.words.length === 0) return undefined;
-  return tokens.map(({ joiner, from, to, words }) => ({ joiner, words, text: line.slice(from, to).trim() }));
 }

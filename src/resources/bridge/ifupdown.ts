@@ -1,4 +1,3 @@
-import { HostError } from '../../core/errors.ts';
 import type { Change, Observations, Step } from '../../core/resource.ts';
 import {
   type InterfacesFile,
@@ -10,17 +9,22 @@ import {
   withOptionValue,
   withoutLine,
 } from '../../formats/interfaces.ts';
-import { bootCommand, type HookCommand, isPlainName, readCommand } from './commands.ts';
-import { FOLDER, type InterfacesTree, MAIN, PENDING, type PlacedStanza, stanzasOf } from './interfaces-files.ts';
+import {
+  applyAll,
+  generatedBy,
+  type InterfacesTree,
+  type PersistentPlan,
+  type PlacedStanza,
+  parentsOf,
+  phaseOf,
+  rangeReason,
+  refusePending,
+  stanzasOf,
+  type TextEdit,
+} from '../interfaces/files.ts';
+import { isPlainName } from '../interfaces/hook-command.ts';
+import { bootCommand, type HookCommand, readCommand } from './commands.ts';
 import { type Property, shown, type Wanted } from './properties.ts';
-
-/** What the files of one program say, and what makes them right. */
-export interface PersistentPlan {
-  readonly changes: readonly Change[];
-  readonly keep: readonly Step[];
-  /** Why the changes can't be made; several reasons are joined. */
-  readonly blocked: string | undefined;
-}
 
 /** A line that gives a property. */
 interface Hit {
@@ -31,8 +35,6 @@ interface Hit {
   /** In the kernel's unit; null where the program can't read it and sets nothing. */
   readonly value: number | null;
 }
-
-type TextEdit = (text: string) => string;
 
 /**
  * Compares the stanzas of a bridge in /etc/network/interfaces with what is wanted.
@@ -50,7 +52,7 @@ export function planInterfaces(
   const [home] = [...places.filter(isBridgeStanza), ...places];
   if (home === undefined) return planRange(bridge, wanted, tree);
   const hasAttributes = tree.dialect === 'ifupdown2' && places.some(isBridgeStanza);
-  const chain = [...new Set(places.flatMap((place) => [...parents(place, tree), place]))];
+  const chain = [...new Set(places.flatMap((place) => [...parentsOf(place, tree), place]))];
   const changes: Change[] = [];
   const reasons = new Set<string>();
   const edits = new Map<string, TextEdit[]>();
@@ -204,13 +206,6 @@ function commandHits(places: readonly PlacedStanza[], bridge: string, property: 
   return hits.toSorted((a, b) => a.phase - b.phase);
 }
 
-/** 0: no command that runs at the start. To ifupdown `up` and `post-up` are one. */
-function phaseOf(key: string, file: InterfacesFile): number {
-  if (key === 'pre-up') return 1;
-  if (key === 'up') return 2;
-  return key === 'post-up' ? (file.dialect === 'ifupdown2' ? 3 : 2) : 0;
-}
-
 function withSuspects(change: Change, places: readonly PlacedStanza[], bridge: string, property: Property): Change {
   const notes = places.flatMap(({ path, file, stanza }) =>
     stanza.options.flatMap((index) => {
@@ -221,21 +216,6 @@ function withSuspects(change: Change, places: readonly PlacedStanza[], bridge: s
   );
   const all = [...(change.note ? [change.note] : []), ...notes];
   return all.length > 0 ? { ...change, note: all.join('; ') } : change;
-}
-
-/** The stanzas that a stanza inherits from, the farthest first. ifupdown2 knows no inheritance. */
-function parents(place: PlacedStanza, tree: InterfacesTree): PlacedStanza[] {
-  if (tree.dialect === 'ifupdown2') return [];
-  const chain: PlacedStanza[] = [];
-  let name = place.stanza.inherits;
-  while (name !== undefined) {
-    const wantedName = name;
-    const parent = tree.stanzas.find(({ stanza }) => stanza.name === wantedName);
-    if (parent === undefined || parent === place || chain.includes(parent)) break;
-    chain.unshift(parent);
-    name = parent.stanza.inherits;
-  }
-  return chain;
 }
 
 function stanzasIn(file: InterfacesFile, bridge: string): { options: readonly number[]; isHome: boolean }[] {
@@ -298,10 +278,6 @@ function withCommand(file: InterfacesFile, bridge: string, { property, value }: 
   return withOption(file, home, 'post-up', bootCommand(bridge, property, value), () => false);
 }
 
-function applyAll(edits: readonly TextEdit[]): (text: string | null) => string | null {
-  return (text) => (text === null ? null : edits.reduce((current, edit) => edit(current), text));
-}
-
 /** A range such as `vmbr[0-3]` makes several bridges: an edit for one would change all. */
 function planRange(bridge: string, wanted: readonly Wanted[], tree: InterfacesTree): PersistentPlan | undefined {
   const places = stanzasOf(tree, bridge, 'range');
@@ -311,21 +287,5 @@ function planRange(bridge: string, wanted: readonly Wanted[], tree: InterfacesTr
     const [first] = attributeHits(places, want.property);
     return first?.value === want.value ? [] : [changeOf(want, first ?? null, range.path, first?.number, undefined)];
   });
-  const number = lineAt(range.file, range.stanza.header).number;
-  const blocked = `${range.path}:${number} makes "${bridge}" together with others ("iface ${range.stanza.name}"): give it a stanza of its own`;
-  return { changes, keep: [], blocked: changes.length > 0 ? blocked : undefined };
-}
-
-function generatedBy(paths: Iterable<string>): string | undefined {
-  return [...paths].includes(`${FOLDER}/sdn`)
-    ? `${FOLDER}/sdn is written by the SDN of Proxmox VE, which would undo any edit`
-    : undefined;
-}
-
-function refusePending(seen: Observations): void {
-  const pending = seen.file(PENDING);
-  if (pending === null || pending.text === seen.file(MAIN)?.text) return;
-  throw new HostError(`${PENDING} holds changes to the network that were made in the Proxmox GUI and not applied yet`, {
-    hint: `apply them ("Apply Configuration" of the node's network page) or discard them ("Revert"), then run this again`,
-  });
+  return { changes, keep: [], blocked: changes.length > 0 ? rangeReason(range, bridge) : undefined };
 }

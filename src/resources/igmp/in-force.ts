@@ -1,4 +1,5 @@
 import type { Change, Observations, Read, ResourcePlan } from '../../core/resource.ts';
+import { parseProcIgmp } from '../../formats/proc-igmp.ts';
 import { sysctlKey } from '../../formats/sysctl-conf.ts';
 import { bootSettingOf } from '../sysctl/setting.ts';
 
@@ -29,7 +30,7 @@ export function inForceReads(device: string): readonly Read[] {
  */
 export function planInForce(device: string, wanted: number, seen: Observations): ResourcePlan {
   if (device === 'default') return { changes: [], try: [], undo: [], keep: [] };
-  const spoken = versionsSpoken(seen.file(PROC_NET_IGMP)?.text ?? '');
+  const spoken = versionsSpoken(seen);
   if (device === 'all') return noted(notesOfAll(wanted, spoken, seen));
   const all = numberOf(seen.file(`/proc/sys/${forcePath(4, 'all')}`)?.text);
   const own = numberOf(seen.file(`/proc/sys/${forcePath(4, device)}`)?.text);
@@ -87,9 +88,12 @@ function lateNote(device: string, speaks: number, wanted: number): string {
 }
 
 /** The "Querier" column: the version in force on each device that has joined a group. */
-function versionsSpoken(text: string): Map<string, number> {
-  const rows = [...text.matchAll(/^\d+\t(\S+)[ \t]*:[ \t]*\d+[ \t]+V([123])/gm)];
-  return new Map(rows.map(([, device = '', speaks]) => [device, Number(speaks)]));
+function versionsSpoken(seen: Observations): Map<string, number> {
+  const text = seen.file(PROC_NET_IGMP)?.text;
+  const rows = text === undefined ? [] : parseProcIgmp(text, PROC_NET_IGMP).interfaces;
+  return new Map(
+    rows.flatMap(({ name, querier }) => (querier === 'NONE' ? [] : [[name, Number(querier.slice(1))] as const])),
+  );
 }
 
 function shown(version: number): number | 'auto' {

@@ -1,8 +1,10 @@
 import picomatch from 'picomatch';
-import type { FileState, Observations, Read } from '../../core/resource.ts';
+import { HostError } from '../../core/errors.ts';
+import type { Change, FileState, Observations, Read, Step } from '../../core/resource.ts';
 import {
   type Dialect,
   type InterfacesFile,
+  lineAt,
   parseInterfaces,
   type Stanza,
   stanzaMatches,
@@ -71,6 +73,65 @@ export function readTree(seen: Observations): InterfacesTree {
 /** The stanzas of a device: those with its name, else those whose ifupdown2 range holds it. */
 export function stanzasOf(tree: InterfacesTree, name: string, match: 'exact' | 'range' = 'exact'): PlacedStanza[] {
   return tree.stanzas.filter(({ stanza }) => stanzaMatches(stanza, name, tree.dialect) === match);
+}
+
+/** What the files of one program say, and what makes them right. */
+export interface PersistentPlan {
+  readonly changes: readonly Change[];
+  readonly keep: readonly Step[];
+  /** Why the changes can't be made; several reasons are joined. */
+  readonly blocked: string | undefined;
+}
+
+export type TextEdit = (text: string) => string;
+
+/** One edit made of several; there is a text, since a stanza of it was read. */
+export function applyAll(edits: readonly TextEdit[]): (text: string | null) => string | null {
+  return (text) => (text === null ? null : edits.reduce((current, edit) => edit(current), text));
+}
+
+/** 0: no command that runs at the start. To ifupdown `up` and `post-up` are one. */
+export function phaseOf(key: string, file: InterfacesFile): number {
+  if (key === 'pre-up') return 1;
+  if (key === 'up') return 2;
+  return key === 'post-up' ? (file.dialect === 'ifupdown2' ? 3 : 2) : 0;
+}
+
+/** The stanzas that a stanza inherits from, the farthest first. ifupdown2 knows no inheritance. */
+export function parentsOf(place: PlacedStanza, tree: InterfacesTree): PlacedStanza[] {
+  if (tree.dialect === 'ifupdown2') return [];
+  const chain: PlacedStanza[] = [];
+  let name = place.stanza.inherits;
+  while (name !== undefined) {
+    const wantedName = name;
+    const parent = tree.stanzas.find(({ stanza }) => stanza.name === wantedName);
+    if (parent === undefined || parent === place || chain.includes(parent)) break;
+    chain.unshift(parent);
+    name = parent.stanza.inherits;
+  }
+  return chain;
+}
+
+/** Why an edit of these files would not last. */
+export function generatedBy(paths: Iterable<string>): string | undefined {
+  return [...paths].includes(`${FOLDER}/sdn`)
+    ? `${FOLDER}/sdn is written by the SDN of Proxmox VE, which would undo any edit`
+    : undefined;
+}
+
+/** Why a stanza that makes several devices is not edited for one of them. */
+export function rangeReason(range: PlacedStanza, device: string): string {
+  const { number } = lineAt(range.file, range.stanza.header);
+  return `${range.path}:${number} makes "${device}" together with others ("iface ${range.stanza.name}"): give it a stanza of its own`;
+}
+
+/** @throws HostError where the Proxmox GUI holds changes that nobody applied yet */
+export function refusePending(seen: Observations): void {
+  const pending = seen.file(PENDING);
+  if (pending === null || pending.text === seen.file(MAIN)?.text) return;
+  throw new HostError(`${PENDING} holds changes to the network that were made in the Proxmox GUI and not applied yet`, {
+    hint: `apply them ("Apply Configuration" of the node's network page) or discard them ("Revert"), then run this again`,
+  });
 }
 
 /** undefined: leads to another folder, or to what only a shell can tell. */
