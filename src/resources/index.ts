@@ -9,6 +9,7 @@ import { igmp } from './igmp.ts';
 import { iptables } from './iptables.ts';
 import { nftables } from './nftables.ts';
 import { pveFirewall } from './pve-firewall.ts';
+import { ring } from './ring.ts';
 import { service } from './service.ts';
 import { sysctl } from './sysctl.ts';
 import { template } from './template.ts';
@@ -24,6 +25,7 @@ const ALL: readonly ResourceType[] = [
   iptables,
   nftables,
   pveFirewall,
+  ring,
   service,
   sysctl,
   template,

@@ -41,6 +41,8 @@ export interface InterfacesTree {
   readonly stanzas: readonly PlacedStanza[];
   /** Files read, MAIN first. */
   readonly files: readonly string[];
+  /** Devices of `auto` and `allow-hotplug` lines: those that ifupdown brings up by itself. */
+  readonly automatic: ReadonlySet<string>;
   /** `source` lines that lead out of FOLDER and were not followed, as written. */
   readonly unread: readonly string[];
 }
@@ -52,6 +54,7 @@ export function readTree(seen: Observations): InterfacesTree {
   const stanzas: PlacedStanza[] = [];
   const files: string[] = [];
   const unread: string[] = [];
+  const automatic = new Set<string>();
   const visit = (state: FileState) => {
     if (files.includes(state.path)) return;
     files.push(state.path);
@@ -59,6 +62,9 @@ export function readTree(seen: Observations): InterfacesTree {
     for (const [index, line] of file.lines.entries()) {
       const stanza = file.stanzas.find((each) => each.header === index);
       if (stanza) stanzas.push({ path: state.path, file, stanza });
+      if (/^(?:auto|allow-auto|allow-hotplug)$/.test(line.key)) {
+        for (const name of line.value.split(/[ \t]+/)) automatic.add(name);
+      }
       if (line.kind !== 'keyword' || !line.key.startsWith('source')) continue;
       const found = sourced(line.key, line.value, state.path, folder);
       if (found === undefined) unread.push(`${line.key} ${line.value}`);
@@ -67,7 +73,7 @@ export function readTree(seen: Observations): InterfacesTree {
   };
   const main = seen.file(MAIN);
   if (main !== null) visit(main);
-  return { dialect, stanzas, files, unread };
+  return { dialect, stanzas, files, automatic, unread };
 }
 
 /** The stanzas of a device: those with its name, else those whose ifupdown2 range holds it. */

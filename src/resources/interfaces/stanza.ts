@@ -22,7 +22,7 @@ import {
   stanzasOf,
   type TextEdit,
 } from './files.ts';
-import { joinCommands, splitCommand } from './hook-command.ts';
+import { isPlainName, joinCommands, splitCommand } from './hook-command.ts';
 
 /** A line of a stanza. */
 export interface OptionLine {
@@ -112,6 +112,10 @@ export function planStanza(
     });
     const reason = home === undefined && range !== undefined ? rangeReason(range, device) : generatedBy([path]);
     if (reason !== undefined) reasons.add(reason);
+    if (!isPlainName(device) && /^(?:pre-|post-)?up$/.test(setting.added.key))
+      reasons.add(
+        `"${device}" has characters that a shell interprets: no "${setting.added.key}" line is written for it`,
+      );
     const edit: TextEdit = (text) => printInterfaces(withSetting(parseInterfaces(text, tree.dialect), device, setting));
     edits.set(path, [...(edits.get(path) ?? []), edit]);
   }
