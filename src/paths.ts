@@ -9,7 +9,7 @@ export function packageFile(path: string): string {
 }
 
 /** Text of one of the Perl programs that are sent to nodes. */
-export function agentSource(name: 'agent.pl' | 'change.pl' | 'probe.pl'): string {
+export function agentSource(name: 'agent.pl' | 'change.pl' | 'probe.pl' | 'switch.pl' | 'undo.pl'): string {
   const known = sources.get(name);
   if (known !== undefined) return known;
   const text = readFileSync(new URL(`./agent/${name}`, import.meta.url), 'utf8');

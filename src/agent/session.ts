@@ -13,6 +13,9 @@ const BOOTSTRAP =
 /** Milliseconds beyond its own time limit after which a silent agent counts as lost. */
 const GRACE_MS = 5_000;
 
+/** The node did not hear from us in time, and took the task in hand back by itself. */
+export class UndoneByNode extends HostError {}
+
 const CLOSED = new HostError('the session is closed');
 
 export interface SessionOptions {
@@ -164,6 +167,12 @@ export class AgentSession {
     return this.#change;
   }
 
+  /** Adds verbs that build on those that change something. */
+  async loadWithChange(source: string): Promise<void> {
+    await this.#loadChange();
+    await this.load(source);
+  }
+
   /** Adds verbs to the agent. */
   async load(source: string): Promise<void> {
     await this.call('load', [source]);
@@ -239,6 +248,7 @@ export class AgentSession {
     clearTimeout(pending.timer);
     this.#pending.delete(id);
     if (status === 'ok') pending.resolve(fields);
+    else if (String(fields[1]) === 'UNDONE') pending.reject(new UndoneByNode(String(fields[0])));
     else pending.reject(new HostError(String(fields[0]), hintFor(String(fields[1]))));
   }
 

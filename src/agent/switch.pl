@@ -1,0 +1,199 @@
+# The part of the agent that keeps the dead-man's switch, sent before the first change: see undo.pl.
+package Agent;
+use strict;
+our %VERB;
+our ($switch_root, $armed, %busy);
+
+sub spit {
+  my ($path, $text) = @_;
+  open my $fh, '>', "$path.new" or die "$path: $!\n";
+  binmode $fh;
+  print $fh $text or die "$path: $!\n";
+  sync_handle($fh) or die "$path: $!\n";
+  close $fh or die "$path: $!\n";
+  rename "$path.new", $path or die "$path: $!\n";
+}
+
+sub make_dirs { my $path = ''; for my $part (split m{/}, substr shift, 1) { $path .= "/$part"; mkdir $path, 0700; -d $path or die "$path: $!\n" } }
+
+# leftovers: root folder. Takes back what an earlier run left armed whose switch is gone (a reboot), and tells what nodes took back by
+# themselves: an encoded [id, about, result, how] each. The records are gone then.
+$VERB{leftovers} = sub {
+  my ($id, $root) = @_;
+  my $boot = slurp('/proc/sys/kernel/random/boot_id');
+  my @jobs = map { "$root/armed/$_" } names("$root/armed");
+  push @jobs, map { rename("$root/undoing/$_", "$root/armed/$_") ? "$root/armed/$_" : () } grep { !alive("$root/undoing/$_") } names("$root/undoing");
+  my $next;
+  $next = sub {
+    while (defined(my $dir = shift @jobs)) {
+      next if alive($dir);
+      run_child(['perl', "$dir/undo.pl", $dir, 'now'], '', 120, sub { $next->() });
+      return;
+    }
+    my @told;
+    for my $name (names("$root/undone")) {
+      my $dir = "$root/undone/$name";
+      my ($about, $result, $then) = map { my $text = slurp("$dir/$_"); $text ? $$text : '' } 'about', 'result', 'boot';
+      push @told, encode($name, $about, $result, $boot && $then eq $$boot ? 'time' : 'reboot');
+      remove_tree($dir);
+    }
+    rmdir "$root/$_" for 'undone', 'undoing', 'armed';
+    rmdir $root;
+    answer($id, 'ok', @told);
+    undef $next;
+  };
+  $next->();
+};
+
+sub names { my $path = shift; opendir my $dir, $path or return; grep { !/^\./ } sort readdir $dir }
+
+# Whether the program that watches a folder still runs, and is that program and not another one of its number.
+sub alive {
+  my $dir = shift;
+  my $pid = slurp("$dir/pid") or return 0;
+  $$pid =~ /^(\d+)$/ or return 0;
+  my $command = slurp("/proc/$1/cmdline") or return 0;
+  index($$command, 'undo.pl') >= 0;
+}
+
+sub remove_tree {
+  my $dir = shift;
+  unlink map { "$dir/files/$_" } names("$dir/files");
+  rmdir "$dir/files";
+  unlink map { "$dir/$_" } names($dir);
+  rmdir $dir;
+}
+
+# arm: root, name, about, seconds, the program, then encoded records: ["file", path], ["u" or "k", "set", path, value],
+# ["u" or "k", "run", seconds, input, argv...]. u is what takes back running values, k what takes back programs of keep.
+$VERB{arm} = sub {
+  my ($id, $root, $name, $about, $seconds, $program, @records) = @_;
+  make_dirs("$root/armed");
+  my $dir = "$root/armed/.$name";
+  mkdir $dir, 0700 or return fail($id, "$dir: $!", $! + 0);
+  mkdir "$dir/files", 0700 or return fail($id, "$dir: $!", $! + 0);
+  my (@undo, @copies);
+  for my $record (@records) {
+    my ($part, $path, @rest) = decode($record);
+    if ($part ne 'file') { push @undo, $record; next }
+    my $real = resolve($path);
+    if (!-e $real) { push @undo, encode('file', $real, ''); next }
+    push @copies, ['cp', '-a', '--', $real, "$dir/files/" . scalar @copies];
+    push @undo, encode('file', $real, $#copies);
+  }
+  my $give_up = sub { my $why = shift; remove_tree($dir); rmdir "$root/armed"; rmdir $root; fail($id, "the switch can't be armed: $why", 'SWITCH') };
+  my $finish = sub {
+    my $boot = slurp('/proc/sys/kernel/random/boot_id');
+    eval {
+      spit("$dir/undo", encode(@undo));
+      spit("$dir/undo.pl", $program);
+      spit("$dir/about", $about);
+      spit("$dir/boot", $boot ? $$boot : '');
+      spit("$dir/marks", '');
+      spit("$dir/deadline", now() + $seconds);
+      rename $dir, "$root/armed/$name" or die "$!\n";
+      sync_dir("$root/armed");
+      1;
+    } or do { chomp(my $why = $@); return $give_up->($why) };
+    $dir = "$root/armed/$name";
+    watch_over($dir, sub {
+      my $problem = shift;
+      return $give_up->($problem) if defined $problem;
+      $armed = $dir;
+      $switch_root = $root;
+      answer($id, 'ok');
+    });
+  };
+  my $copy;
+  $copy = sub {
+    my $argv = shift @copies or do { undef $copy; return $finish->() };
+    run_child($argv, '', 30, sub { $_[0] eq '0' ? $copy->() : $give_up->($_[3] || $_[4] || 'cp failed') });
+  };
+  $copy->();
+};
+
+# Starts the program that watches: under systemd as a unit of its own, since a login's processes may be killed with it.
+sub watch_over {
+  my ($dir, $done) = @_;
+  my ($name) = $dir =~ m{([^/]+)$};
+  my @argv = ('perl', "$dir/undo.pl", $dir, 'wait');
+  my $wait;
+  my $until = now() + 10;
+  $wait = sub {
+    my $problem = shift;
+    return $done->($problem) if defined $problem;
+    return $done->(undef) if -e "$dir/pid";
+    return $done->('the program that watches does not start') if now() > $until;
+    at(now() + 0.02, $wait);
+  };
+  my $detach = sub {
+    my $pid = fork;
+    return $wait->("fork: $!") if !defined $pid;
+    if (!$pid) {
+      require POSIX;
+      POSIX::setsid();
+      exit 0 if fork;
+      open STDIN, '<', '/dev/null'; open STDOUT, '>', '/dev/null'; open STDERR, '>', '/dev/null';
+      POSIX::close($_) for 3 .. 63;
+      { no warnings; exec { $argv[0] } @argv; }
+      POSIX::_exit(127);
+    }
+    waitpid $pid, 0;
+    $wait->();
+  };
+  return $detach->() if !-d '/run/systemd/system';
+  run_child(['systemd-run', '--quiet', '--collect', "--unit=mcastctl-undo-$name", '--', @argv], '', 20,
+    sub { $_[0] eq '0' ? $wait->() : $detach->() });
+}
+
+# mark: a part of the task is begun (u, k or f). renew: seconds from now.
+$VERB{mark} = sub {
+  my ($id, $part) = @_;
+  still_armed($id) or return;
+  my $marks = slurp("$armed/marks");
+  eval { spit("$armed/marks", ($marks ? $$marks : '') . $part); 1 } ? answer($id, 'ok') : fail($id, $@, 'SWITCH');
+};
+$VERB{renew} = sub {
+  my ($id, $seconds) = @_;
+  still_armed($id) or return;
+  eval { spit("$armed/deadline", now() + $seconds); 1 } ? answer($id, 'ok') : fail($id, $@, 'SWITCH');
+};
+
+sub still_armed {
+  my $id = shift;
+  return 1 if defined $armed && -d $armed;
+  fail($id, 'the node has taken the task back by itself, since nothing was heard in time', 'UNDONE');
+  0;
+}
+
+# disarm: the task is done, or taken back by the controller.
+$VERB{disarm} = sub {
+  my ($id) = @_;
+  still_armed($id) or return;
+  (my $off = $armed) =~ s{/armed/}{/armed/.off-};
+  if (!rename $armed, $off) { undef $armed; return fail($id, 'the node has taken the task back by itself', 'UNDONE') }
+  undef $armed;
+  remove_tree($off);
+  rmdir "$switch_root/armed";
+  rmdir $switch_root;
+  answer($id, 'ok');
+};
+
+# While the switch is armed a step holds its lock, and none begins once the node has claimed the task.
+for my $verb ('run', 'set', 'write', 'remove') {
+  my $step = $VERB{$verb};
+  $VERB{$verb} = sub {
+    my ($id, @args) = @_;
+    return $step->(@_) if !defined $armed;
+    still_armed($id) or return;
+    # Gone between the two looks: taken back by the node.
+    open my $lock, '>>', "$armed/busy" or return still_armed($id) && fail($id, "$armed/busy: $!", $! + 0);
+    flock $lock, 2;
+    still_armed($id) or return;
+    $busy{$id} = $lock;
+    $step->(@_);
+  };
+}
+my $answer = \&answer;
+{ no warnings 'redefine'; *answer = sub { delete $busy{$_[0]}; $answer->(@_) } }
+1;
