@@ -1,20 +1,28 @@
 import type { Command } from 'commander';
 import type { CommonOptions } from '../commands/options.ts';
-import type { PlanOptions } from '../commands/run.ts';
-import { action, examples, invocation, io, withHosts, withPlaybook } from './shared.ts';
+import type { ApplyOptions, PlanOptions } from '../commands/run.ts';
+import { action, confirmTime, examples, invocation, io, withHosts, withPlaybook } from './shared.ts';
 
 /** The commands that bring hosts to a playbook's state, or compare them with it. */
 export function addRunCommands(program: Command): void {
   const { signal } = invocation.interrupt;
 
-  withPlaybook(withHosts(program.command('apply')))
+  const apply = program
+    .command('apply')
+    .option(
+      '--confirm-timeout <seconds>',
+      'time after which a node that hears nothing takes the task in hand back by itself',
+      confirmTime,
+      60,
+    );
+  withPlaybook(withHosts(apply))
     .summary('bring hosts to the desired state: try, prove, keep')
     .description(
       'Brings hosts to the desired state. Each change is tried in the running system, proved by reading it back and by real packets between the nodes, and only then written to where the next boot finds it. What fails is taken back.',
     )
     .addHelpText('after', examples('mcastctl apply inventory.yml', 'mcastctl apply inventory.yml -p site.yml -l pve2'))
     .action(
-      action(async (file: string, options: CommonOptions) => {
+      action(async (file: string, options: ApplyOptions) => {
         const { applyCommand } = await import('../commands/run.ts');
         return applyCommand(file, options, io(), signal);
       }),

@@ -49,6 +49,14 @@ export function positive(text: string): number {
   return number;
 }
 
+/** Parser of the time of the dead-man's switch: below 5 s a busy node would undo what is only slow. */
+export function confirmTime(text: string): number {
+  const number = Number(text);
+  if (!Number.isFinite(number) || number < 5 || number > 3600)
+    throw new InvalidArgumentError('It must be seconds, from 5 to 3600.');
+  return number;
+}
+
 /** Parser of an option that takes a whole number from 1. */
 export function count(text: string): number {
   const number = Number(text);

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { hostname, userInfo } from 'node:os';
 import { EXIT, type ExitCode } from '../core/errors.ts';
 import type { ProbeReport } from '../core/probe.ts';
 import type { HostReport, Report } from '../core/report.ts';
@@ -18,6 +20,24 @@ export interface PlanOptions extends CommonOptions {
   /** Show the exact commands and the files' diffs. */
   readonly commands?: boolean;
   readonly diff?: boolean;
+}
+
+export interface ApplyOptions extends CommonOptions {
+  /** Seconds without a word of ours after which a node takes the task in hand back. */
+  readonly confirmTimeout: number;
+}
+
+/** A name for a run that sorts by time and that no other one has, such as `20260101-120000-3f9a1c`. */
+function runName(now: Date): string {
+  const [day = '', time = ''] = now
+    .toISOString()
+    .replace(/[-:]|\..*$/g, '')
+    .split('T');
+  return `${day}-${time}-${randomBytes(3).toString('hex')}`;
+}
+
+function whoWeAre(): string {
+  return `${userInfo().username}@${hostname()}, process ${process.pid}`;
 }
 
 interface Finished {
@@ -66,7 +86,7 @@ async function start(
 /** Brings hosts to the desired state: try, prove, keep. */
 export async function applyCommand(
   file: string,
-  options: CommonOptions,
+  options: ApplyOptions,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
@@ -74,6 +94,7 @@ export async function applyCommand(
   const openProber = openProbe;
   const result = await applyPlays({
     ...context,
+    confirm: { seconds: options.confirmTimeout, run: runName(new Date()), who: whoWeAre() },
     openProber: (play, sessions) => openProber(sessions, play.probe, play.probeInterfaces),
   }).finally(stopProgress);
   const report = finish('apply', result.hosts, result);

@@ -1,4 +1,4 @@
-import type { AgentSession } from '../agent/session.ts';
+import { type AgentSession, UndoneByNode } from '../agent/session.ts';
 import { argvText } from '../core/argv.ts';
 import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
@@ -6,6 +6,7 @@ import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
 import type { TaskReport } from '../core/report.ts';
 import type { Change, FileAttributes, FileState, Observations, Step } from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
+import type { ArmedTask } from './node-switch.ts';
 import { errorText, taskReports } from './outcome.ts';
 import { blockedReason, changesOf, planTask } from './plan-task.ts';
 import type { Prover } from './prover.ts';
@@ -18,6 +19,8 @@ export interface TaskContext {
   readonly prover: Prover;
   readonly emit: Emit;
   readonly signal: AbortSignal;
+  /** Lets the node take a task back by itself where it hears nothing; called before its first step. */
+  readonly arm: (plan: TaskPlan) => Promise<ArmedTask>;
 }
 
 export interface TaskOutcome {
@@ -29,6 +32,8 @@ export interface TaskOutcome {
   readonly isHalfDone?: boolean;
   /** Multicast was worse than before. */
   readonly isDisproved?: boolean;
+  /** The name of what the node will take back by itself, as nothing can be said to it any more. */
+  readonly leftToNode?: string;
 }
 
 /** Multicast is worse than before. */
@@ -58,23 +63,32 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
     // The baseline comes first: what is proved is that this change did no harm.
     if (runtime.some((change) => change.after !== 'reboot'))
       await untilAborted(context.prover.baseline(), context.signal);
+    await restorer.arm();
     if (runtime.some((change) => change.after === undefined)) await tryAndProve(plan, context, restorer);
     if (plan.writes.length + plan.keepRuns.length > 0) await keep(plan, context, restorer);
     else requireNone(plan, 'persistent', 'and there is no step that changes it');
     if (runtime.some((change) => change.after === 'keep')) await prove(plan, context);
+    await restorer.disarm();
     return { status: 'changed', reports: taskReports(plan, 'changed') };
   } catch (error) {
+    if (error instanceof UndoneByNode) return undoneByNode(plan, error);
     // Whatever it was, a bug of ours included: what was begun is taken back.
     const lost = context.session.failure ?? (error instanceof UnreachableError ? error : null);
     const problems = lost === null ? await restorer.restore() : [];
+    restorer.abandon();
     const failure = lost ?? context.session.failure;
     return failure === null
       ? undoneOutcome(plan, error, problems, restorer)
-      : lostOutcome(plan, error, failure, restorer.hasDone);
+      : lostOutcome(plan, error, failure, restorer);
   }
 }
 
-export function undoneOutcome(
+export /** Nothing of ours has to be taken back any more; what the node could not take back it tells the next run. */
+function undoneByNode(plan: TaskPlan, error: UndoneByNode): TaskOutcome {
+  return { status: 'rolled-back', reports: taskReports(plan, 'rolled-back', error.message) };
+}
+
+function undoneOutcome(
   plan: TaskPlan,
   error: unknown,
   problems: readonly string[],
@@ -89,18 +103,20 @@ export function undoneOutcome(
   return { status, reports: taskReports(plan, status, text), isHalfDone, isDisproved };
 }
 
-function lostOutcome(plan: TaskPlan, error: unknown, lost: Error, hasDone: boolean): TaskOutcome {
+function lostOutcome(plan: TaskPlan, error: unknown, lost: Error, { hasDone, armedName }: Restorer): TaskOutcome {
   const text = hasDone
-    ? `the connection broke while this was being changed: ${errorText(lost)}; "check" tells what the node has now`
+    ? `the connection broke while this was being changed: ${errorText(lost)}; the node takes it back by itself`
     : `the connection broke before this was changed: ${errorText(lost)}`;
   const isDisproved = error instanceof ProofFailed;
-  return { status: 'failed', reports: taskReports(plan, 'failed', text), lost, isHalfDone: hasDone, isDisproved };
+  const reports = taskReports(plan, 'failed', text);
+  const leftToNode = hasDone && armedName !== null ? { leftToNode: armedName } : {};
+  return { status: 'failed', reports, lost, isHalfDone: hasDone, isDisproved, ...leftToNode };
 }
 
 async function tryAndProve(plan: TaskPlan, context: TaskContext, restorer: Restorer): Promise<void> {
   const { task } = plan;
   context.emit({ type: 'task', host: task.host, name: task.name, phase: 'trying' });
-  restorer.hasTried = true;
+  restorer.begin('u');
   for (const step of plan.try) await runStep(step, context.session);
   const after = await observe(task, context);
   requireNone(after, 'runtime', 'after the change', (change) => change.after === undefined);
@@ -122,8 +138,8 @@ async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): P
     await context.session.write(path, before, text, mode, validate, attributes);
     restorer.written.push(write);
   }
+  if (plan.keepRuns.length > 0) restorer.begin('k');
   for (const step of plan.keepRuns) {
-    restorer.hasRun = true;
     await runStep(step, context.session);
   }
   const after = await observe(plan.task, context);
@@ -135,9 +151,10 @@ async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): P
 class Restorer {
   readonly #plan: TaskPlan;
   readonly #context: TaskContext;
-  hasTried = false;
-  /** Whether a program of `keep` was begun. */
-  hasRun = false;
+  /** Whether running values were begun to be changed, and whether a program of `keep` was begun. */
+  #hasTried = false;
+  #hasRun = false;
+  #switch: ArmedTask | null = null;
   readonly written: FileWrite[] = [];
 
   constructor(plan: TaskPlan, context: TaskContext) {
@@ -147,7 +164,36 @@ class Restorer {
 
   /** Whether anything of the task was done that has to be taken back. */
   get hasDone(): boolean {
-    return this.hasTried || this.hasRun || this.written.length > 0;
+    return this.#hasTried || this.#hasRun || this.written.length > 0;
+  }
+
+  /** Under which name the node knows the task, while the switch is armed. */
+  get armedName(): string | null {
+    return this.#switch?.name ?? null;
+  }
+
+  /** From now on the node takes the task back where it hears nothing. */
+  async arm(): Promise<void> {
+    this.#switch = await this.#context.arm(this.#plan);
+  }
+
+  /** @throws UndoneByNode where the node has already taken it back */
+  async disarm(): Promise<void> {
+    const armed = this.#switch;
+    this.#switch = null;
+    await armed?.disarm();
+  }
+
+  /** Nothing can be said to the node any more, or nothing has to be. */
+  abandon(): void {
+    this.#switch?.abandon();
+  }
+
+  /** A part of the task begins: running values (`u`), programs of `keep` (`k`). */
+  begin(part: 'u' | 'k'): void {
+    if (part === 'u') this.#hasTried = true;
+    else this.#hasRun = true;
+    this.#switch?.mark(part);
   }
 
   /** What is done where the task is cut short. */
@@ -162,7 +208,10 @@ class Restorer {
   async restore(): Promise<string[]> {
     const { session, emit } = this.#context;
     const problems: string[] = [];
-    if (!this.hasDone) return problems;
+    if (!this.hasDone) {
+      await attempt(problems, () => this.disarm());
+      return problems;
+    }
     emit({ type: 'task', host: this.#plan.task.host, name: this.#plan.task.name, phase: 'undoing' });
     for (const write of this.written.toReversed()) {
       const { before } = write;
@@ -170,14 +219,15 @@ class Restorer {
         session.write(write.path, asWritten(write), before?.text ?? null, write.mode, [], attributesOf(before)),
       );
     }
-    if (this.hasRun) for (const step of this.#plan.unkeep) await attempt(problems, () => runStep(step, session));
-    if (this.hasTried) for (const step of this.#plan.undo) await attempt(problems, () => runStep(step, session));
+    if (this.#hasRun) for (const step of this.#plan.unkeep) await attempt(problems, () => runStep(step, session));
+    if (this.#hasTried) for (const step of this.#plan.undo) await attempt(problems, () => runStep(step, session));
     await attempt(problems, async () => {
       const now = await observe(this.#plan.task, this.#context);
       this.#plan.resources.forEach((before, index) => {
         problems.push(...notAsBefore(before, now.resources[index]));
       });
     });
+    await attempt(problems, () => this.disarm());
     return problems;
   }
 }

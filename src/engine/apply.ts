@@ -1,4 +1,6 @@
+import { takeLeftovers } from '../agent/switch.ts';
 import { UnreachableError } from '../core/errors.ts';
+import type { TaskPlan } from '../core/plan.ts';
 import type { ProbeReport } from '../core/probe.ts';
 import type { HostReport, TaskReport } from '../core/report.ts';
 import { type CompiledPlay, type HostTask, resourcesOf } from '../core/task.ts';
@@ -6,6 +8,7 @@ import { applyTask, type TaskOutcome } from './apply-task.ts';
 import { isTogether } from './apply-together.ts';
 import { type OpenedSession, type ReadHost, type RunContext, readHosts } from './fleet.ts';
 import { createGathering, type Gathering } from './gathering.ts';
+import { armTask, awaitNode, type ConfirmOptions, describeLeftover, withNodesWord } from './node-switch.ts';
 import { hostFailure, hostStatus } from './outcome.ts';
 import { createProver, type Prober, type Prover } from './prover.ts';
 
@@ -17,6 +20,7 @@ export type OpenProber = (
 
 export interface ApplyContext extends RunContext {
   readonly openProber: OpenProber;
+  readonly confirm: ConfirmOptions;
 }
 
 /** A host while it is being changed. */
@@ -59,7 +63,7 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
       ...host,
       reports: [],
       notified: new Set(),
-      isStale: false,
+      isStale: await hasLeftovers(host, context),
       stop: null,
       isCut: false,
       isHalfDone: false,
@@ -90,6 +94,13 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
     hosts.set(host, report);
   }
   return { hosts, probe, isWhole: [...states.values()].every((state) => !state.isHalfDone) };
+}
+
+/** Lets a node finish what an earlier run left behind, and tells it; true: what was read before counts no more. */
+async function hasLeftovers({ host, session }: ReadHost, { confirm, emit }: ApplyContext): Promise<boolean> {
+  const told = await takeLeftovers(session, confirm.root);
+  for (const leftover of told) emit({ type: 'note', text: `${host}: ${describeLeftover(leftover)}` });
+  return told.length > 0;
 }
 
 function finalReport(state: HostState): HostReport {
@@ -162,7 +173,11 @@ async function applyOne(state: HostState, task: HostTask, scope: Scope): Promise
     state.isCut = true;
     return;
   }
-  const outcome = isTogether(task) ? await gathering.arrive(state.host, task) : await applyAlone(state, task, scope);
+  const outcome = await withNode(
+    state.host,
+    isTogether(task) ? await gathering.arrive(state.host, task) : await applyAlone(state, task, scope),
+    context,
+  );
   state.reports.push(...outcome.reports);
   context.emit({ type: 'task-done', host: state.host, reports: outcome.reports });
   if (outcome.isHalfDone) state.isHalfDone = true;
@@ -176,9 +191,19 @@ async function applyOne(state: HostState, task: HostTask, scope: Scope): Promise
   state.stop = `not done: task "${task.name}" failed`;
 }
 
+/** Where the connection broke in the middle of a task: what the node has made of it. */
+async function withNode(host: string, outcome: TaskOutcome, context: ApplyContext): Promise<TaskOutcome> {
+  if (outcome.leftToNode === undefined) return outcome;
+  context.emit({ type: 'note', text: `${host}: the connection broke; waiting for the node to take the task back` });
+  const told = await awaitNode(host, outcome.leftToNode, context.open, context.confirm);
+  const reports = withNodesWord(outcome.reports, told);
+  return { ...outcome, reports, isHalfDone: told === null || told.problems !== '' };
+}
+
 async function applyAlone(state: HostState, task: HostTask, { context, prover }: Scope): Promise<TaskOutcome> {
   const { session, facts } = state;
   const reads = () => resourcesOf(task).flatMap((resource) => resource.reads);
   const seen = state.isStale ? await session.read(reads()) : state.seen;
-  return applyTask(task, seen, { ...context, session, facts, prover });
+  const arm = (plan: TaskPlan) => armTask(plan, session, context.confirm);
+  return applyTask(task, seen, { ...context, session, facts, prover, arm });
 }

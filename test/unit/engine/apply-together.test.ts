@@ -119,6 +119,7 @@ async function apply(plays: readonly CompiledPlay[], received: readonly number[]
     forks: 50,
     emit: (event) => void events.push(event),
     signal: interrupt.signal,
+    confirm: { seconds: 5, run: 'test', who: 'a test', root: join(dir, 'state') },
     openProber: async (play) => ({
       async run() {
         onProbe();

@@ -69,6 +69,7 @@ async function apply(
   let probes = 0;
   const result = await applyPlays({
     ...context(plays),
+    confirm: { seconds: 5, run: 'test', who: 'a test', root: join(dir, 'state') },
     openProber: async (play) => ({
       async run(): Promise<ProbeReport> {
         const got = received[Math.min(probes++, received.length - 1)] ?? 20;
@@ -211,19 +212,18 @@ describe('apply', () => {
   });
 
   it('takes a host for lost whose agent talks nonsense in the middle, and does not try to undo there', async () => {
-    let probes = 0;
     const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [toyTask('b', 'one', [toy('b')])], c: [] })];
     const { hosts, isWhole } = await apply(plays, [20], async () => {
-      if (++probes === 2)
+      if (now('a')[0] === 'new')
         await sessions
           .get('a')
           ?.load('syswrite STDOUT, "Broadcast message\n"')
           .catch(() => {});
     });
     expect(hosts.a).toMatchObject({ status: 'failed', error: expect.stringContaining('"Broadcast message') });
-    expect(hosts.a?.tasks[0]?.error).toContain('"check" tells');
+    expect(hosts.a?.tasks[0]?.error).toContain('the node has taken back task "one" of run test by a test by itself');
     expect(hosts.a?.tasks[0]?.error).not.toContain('undo failed');
-    expect([hosts.b?.status, isWhole]).toEqual(['changed', false]);
+    expect([hosts.b?.status, isWhole, now('a')]).toEqual(['changed', true, ['old', 'old']]);
   });
 
   it('reports a task of a later play that was not done, whatever handlers ran before', async () => {
@@ -302,18 +302,18 @@ describe('apply', () => {
     ]);
   });
 
-  it('says what it does not know when the connection breaks in the middle', async () => {
+  it('waits until the node has taken the task back where the connection breaks in the middle', async () => {
     const plays = [toyPlay({ a: [toyTask('a', 'one', [toy('a')])], b: [toyTask('b', 'one', [toy('b')])] })];
-    let probes = 0;
     const { hosts, exitCode } = await apply(plays, [20], () => {
-      if (++probes !== 2) return;
+      if (now('a')[0] !== 'new') return;
       const broken = sessions.get('a');
       if (broken) broken.call = () => Promise.reject(new UnreachableError('a', 'the connection broke'));
     });
     expect(hosts.a).toMatchObject({
       status: 'unreachable',
-      tasks: [{ status: 'failed', error: expect.stringContaining('"check" tells') }],
+      tasks: [{ status: 'rolled-back', error: expect.stringContaining('the node has taken back task "one"') }],
     });
+    expect(now('a')).toEqual(['old', 'old']);
     expect(hosts.b?.status).toBe('changed');
     expect(exitCode).toBe(1);
   });

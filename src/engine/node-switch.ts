@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { armSwitch, type Leftover, type Switch, takeLeftovers } from '../agent/switch.ts';
+import type { TaskPlan } from '../core/plan.ts';
+import type { TaskReport } from '../core/report.ts';
+import type { OpenedSession, OpenSession } from './fleet.ts';
+
+/** How long nodes wait for a word of ours, and what they note of us. */
+export interface ConfirmOptions {
+  /** Seconds from the last word after which a node takes the task in hand back by itself: 5 or more. */
+  readonly seconds: number;
+  /** A name of this run: letters, digits and "-". */
+  readonly run: string;
+  /** Who runs it, such as `alice@laptop, process 4711`. */
+  readonly who: string;
+  /** Where nodes keep what they need; left out: /var/lib/mcastctl. */
+  readonly root?: string;
+}
+
+/** Seconds beyond the time of the switch in which a node that was cut off can be reached again. */
+const RETURN_S = 30;
+
+export interface ArmedTask extends Switch {
+  readonly name: string;
+}
+
+let count = 0;
+
+/** Arms the switch of a node for one task. @throws HostError where the node can't keep it */
+export async function armTask(
+  plan: TaskPlan,
+  session: OpenedSession['session'],
+  { seconds, run, who, root }: ConfirmOptions,
+): Promise<ArmedTask> {
+  const name = `${run}-${++count}`;
+  const files = plan.writes.map(({ path }) => path).toReversed();
+  const about = `task "${plan.task.name}" of run ${run} by ${who}`;
+  const armed = await armSwitch(session, { name, about, files, unkeep: plan.unkeep, undo: plan.undo }, seconds, root);
+  return { ...armed, name };
+}
+
+/** What a node took back by itself, as a sentence. */
+export function describeLeftover({ about, cause, problems }: Leftover): string {
+  const why = cause === 'reboot' ? 'it was started again in the middle' : 'it heard nothing in time';
+  const left = problems === '' ? '' : `; not taken back: ${problems.split('\n').join('; ')}`;
+  return `the node has taken back ${about} by itself, as ${why}${left}`;
+}
+
+/**
+ * Asks a node that was lost in the middle of a task whether it has taken the task back, until it has or can't be reached within
+ * the time of its switch and some more.
+ */
+export async function awaitNode(
+  host: string,
+  name: string,
+  open: OpenSession,
+  { seconds, root }: ConfirmOptions,
+): Promise<Leftover | null> {
+  const deadline = performance.now() + (seconds + RETURN_S) * 1000;
+  while (performance.now() < deadline) {
+    const told = await ask(host, open, root).catch(() => []);
+    const found = told.find((leftover) => leftover.name === name);
+    if (found) return found;
+    await sleep(1_000);
+  }
+  return null;
+}
+
+async function ask(host: string, open: OpenSession, root: string | undefined): Promise<Leftover[]> {
+  const { session, close } = await open(host);
+  try {
+    return await takeLeftovers(session, root);
+  } finally {
+    await close();
+  }
+}
+
+/** The reports of a task that was lost, once the node has told what became of it. */
+export function withNodesWord(reports: readonly TaskReport[], told: Leftover | null): TaskReport[] {
+  return reports.map((report) => {
+    if (report.status !== 'failed' || report.changes.length === 0) return report;
+    if (told === null) return { ...report, error: `${report.error}; it could not be reached since` };
+    const status = told.problems === '' ? 'rolled-back' : 'failed';
+    return { ...report, status, error: `${report.error}: ${describeLeftover(told)}` };
+  });
+}
