@@ -277,7 +277,7 @@ $SIG{PIPE} = 'IGNORE';
 $SIG{$_} = \&leave for 'HUP', 'TERM', 'INT';
 umask 022;
 chdir '/';
-watch(\*STDIN, \&take_input);
+watch(\*STDIN, sub { take_input() });
 answer(0, 'ok', $>, ssh_connection());
 while (1) {
   my $bits = '';

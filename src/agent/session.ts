@@ -18,7 +18,12 @@ export class UndoneByNode extends HostError {}
 
 const CLOSED = new HostError('the session is closed');
 
+/** Where a node keeps what it needs to take a task back, and what it tells of it. */
+export const STATE_DIR = '/var/lib/mcastctl';
+
 export interface SessionOptions {
+  /** Folder on the node for what outlives the session; default STATE_DIR. */
+  readonly stateDir?: string;
   /** Milliseconds that a step on a node may take. Default 60,000. */
   readonly commandTimeoutMs?: number;
 }
@@ -33,6 +38,7 @@ interface Pending {
 /** The agent on one host: one program for the whole run, asked over its standard input. */
 export class AgentSession {
   readonly host: string;
+  readonly stateDir: string;
   readonly #process: RemoteProcess;
   readonly #pending = new Map<number, Pending>();
   readonly #reader = new MessageReader();
@@ -46,6 +52,7 @@ export class AgentSession {
 
   private constructor(host: string, process: RemoteProcess, options: SessionOptions) {
     this.host = host;
+    this.stateDir = options.stateDir ?? STATE_DIR;
     this.#process = process;
     this.#commandTimeoutMs = options.commandTimeoutMs ?? 60_000;
     this.#hello = this.#expect(0, 'hello', this.#commandTimeoutMs).then((fields) => ({
@@ -280,6 +287,7 @@ const ERRNO_HINTS: Readonly<Record<string, string>> = {
   '28': 'the file system is full: make room and run again',
   '30': 'the file system, or in a container this part of /proc, is read-only',
   CHANGED: 'someone else edits it: run again',
+  LOCKED: 'wait for it, or give --lock-timeout; a run that is gone holds no lock',
   INVALID: 'nothing was written: correct the parameters of the task',
 };
 

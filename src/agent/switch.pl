@@ -16,6 +16,57 @@ sub spit {
 
 sub make_dirs { my $path = ''; for my $part (split m{/}, substr shift, 1) { $path .= "/$part"; mkdir $path, 0700; -d $path or die "$path: $!\n" } }
 
+# lock: root, about, seconds to wait, seconds of silence after which this agent ends. One run changes a node at a time. The kernel
+# lets go of the lock when its holder ends, however that is; a holder that hears nothing from its controller ends itself.
+our ($lock, $lock_path, $heard);
+$VERB{lock} = sub {
+  my ($id, $root, $about, $patience, $silence) = @_;
+  $lock_path = "$root/lock";
+  my $until = now() + $patience;
+  my $try;
+  $try = sub {
+    eval { make_dirs($root); 1 } or do { chomp(my $why = $@); return fail($id, $why) };
+    # The one who had it may just be taking its folder away.
+    sysopen my $fh, $lock_path, Fcntl::O_RDWR() | Fcntl::O_CREAT(), 0600
+      or return $! == ENOENT && now() < $until + 1 ? $try->() : fail($id, "$lock_path: $!", $! + 0);
+    if (flock $fh, 6) {
+      # Removed by the one who held it: another file has that name now, or none.
+      my ($mine, $there) = ((stat $fh)[1], (stat $lock_path)[1]);
+      return $try->() if !defined $there || $mine != $there;
+      $lock = $fh;
+      truncate $fh, 0;
+      syswrite $fh, $about;
+      $heard = now();
+      my $look;
+      $look = sub { now() - $heard > $silence ? leave() : at(now() + 1, $look) };
+      at(now() + 1, $look);
+      undef $try;
+      return answer($id, 'ok');
+    }
+    if (now() >= $until) {
+      undef $try;
+      sysread $fh, my $holder, 4096;
+      return fail($id, "another run works on this node: $holder", 'LOCKED');
+    }
+    at(now() + 0.3, $try);
+  };
+  $try->();
+};
+
+$VERB{unlock} = sub {
+  my ($id) = @_;
+  if ($lock) { unlink $lock_path; close $lock; undef $lock; ($lock_path) = $lock_path =~ m{^(.*)/}; rmdir $lock_path }
+  answer($id, 'ok');
+};
+
+$VERB{ping} = sub { answer($_[0], 'ok') };
+
+{
+  my $take = \&take_input;
+  no warnings 'redefine';
+  *take_input = sub { $heard = now() if defined $heard; $take->() };
+}
+
 # leftovers: root folder. Takes back what an earlier run left armed whose switch is gone (a reboot), and tells what nodes took back by
 # themselves: an encoded [id, about, result, how] each. The records are gone then.
 $VERB{leftovers} = sub {

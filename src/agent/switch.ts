@@ -3,9 +3,6 @@ import { agentSource } from '../paths.ts';
 import type { AgentSession } from './session.ts';
 import { decodeFields, encodeFields } from './wire.ts';
 
-/** Where a node keeps what it needs to take a task back, and what it tells of it. */
-export const STATE_DIR = '/var/lib/mcastctl';
-
 /** What a node needs to take a task back by itself. */
 export interface UndoData {
   /** A name that no other task on the node has: letters, digits, "-". */
@@ -52,19 +49,14 @@ function load(session: AgentSession): Promise<void> {
  * @param seconds from the last word of ours; 5 or more
  * @throws HostError where it can't keep that: nothing of the task is begun then
  */
-export async function armSwitch(
-  session: AgentSession,
-  data: UndoData,
-  seconds: number,
-  root: string = STATE_DIR,
-): Promise<Switch> {
+export async function armSwitch(session: AgentSession, data: UndoData, seconds: number): Promise<Switch> {
   await load(session);
   const records = [
     ...data.files.map((path) => encodeFields(['file', path])),
     ...data.unkeep.map((step) => encodeStep('k', step)),
     ...data.undo.map((step) => encodeStep('u', step)),
   ];
-  await session.call('arm', [root, data.name, data.about, seconds, agentSource('undo.pl'), ...records]);
+  await session.call('arm', [session.stateDir, data.name, data.about, seconds, agentSource('undo.pl'), ...records]);
   const renewal = setInterval(() => void session.call('renew', [seconds]).catch(() => {}), (seconds * 1000) / 4);
   renewal.unref();
   return {
@@ -83,10 +75,41 @@ function encodeStep(part: 'u' | 'k', step: Step): Buffer {
   throw new Error('a file edit takes nothing back');
 }
 
-/** Takes back what earlier runs left half done on a node, and tells that and what it took back by itself since. */
-export async function takeLeftovers(session: AgentSession, root: string = STATE_DIR): Promise<Leftover[]> {
+/** That one run alone changes a node, until it is released or the run ends in whatever way. */
+export interface NodeLock {
+  release(): Promise<void>;
+}
+
+/**
+ * Makes other runs wait before a node. A lock whose holder is gone, or has not been heard by the node for twice `seconds`, is
+ * nobody's.
+ * @param who holds it, for those who find it: user, host, process, start
+ * @param patience seconds to wait for a run that has it now
+ * @param seconds within which the node hears from us
+ * @throws HostError naming the one who has it
+ */
+export async function lockNode(
+  session: AgentSession,
+  who: string,
+  patience: number,
+  seconds: number,
+): Promise<NodeLock> {
   await load(session);
-  const told = await session.call('leftovers', [root], 130_000);
+  await session.call('lock', [session.stateDir, who, patience, seconds * 2], patience * 1000 + 10_000);
+  const sign = setInterval(() => void session.call('ping', []).catch(() => {}), (seconds * 1000) / 2);
+  sign.unref();
+  return {
+    async release() {
+      clearInterval(sign);
+      await session.call('unlock', []);
+    },
+  };
+}
+
+/** Takes back what earlier runs left half done on a node, and tells that and what it took back by itself since. */
+export async function takeLeftovers(session: AgentSession): Promise<Leftover[]> {
+  await load(session);
+  const told = await session.call('leftovers', [session.stateDir], 130_000);
   return told.map((entry) => {
     const [name, about, problems, cause] = decodeFields(entry).map(String);
     return {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { CommonOptions } from '../commands/options.ts';
 import type { ApplyOptions, PlanOptions } from '../commands/run.ts';
-import { action, confirmTime, examples, invocation, io, withHosts, withPlaybook } from './shared.ts';
+import { action, confirmTime, examples, invocation, io, notNegative, withHosts, withPlaybook } from './shared.ts';
 
 /** The commands that bring hosts to a playbook's state, or compare them with it. */
 export function addRunCommands(program: Command): void {
@@ -14,7 +14,8 @@ export function addRunCommands(program: Command): void {
       'time after which a node that hears nothing takes the task in hand back by itself',
       confirmTime,
       60,
-    );
+    )
+    .option('--lock-timeout <seconds>', 'time to wait for another run that changes a node', notNegative, 0);
   withPlaybook(withHosts(apply))
     .summary('bring hosts to the desired state: try, prove, keep')
     .description(

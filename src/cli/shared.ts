@@ -49,6 +49,14 @@ export function positive(text: string): number {
   return number;
 }
 
+/** Parser of an option that takes a number from 0. */
+export function notNegative(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number) || number < 0)
+    throw new InvalidArgumentError('It must be a number of at least 0.');
+  return number;
+}
+
 /** Parser of the time of the dead-man's switch: below 5 s a busy node would undo what is only slow. */
 export function confirmTime(text: string): number {
   const number = Number(text);

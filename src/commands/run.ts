@@ -25,6 +25,8 @@ export interface PlanOptions extends CommonOptions {
 export interface ApplyOptions extends CommonOptions {
   /** Seconds without a word of ours after which a node takes the task in hand back. */
   readonly confirmTimeout: number;
+  /** Seconds to wait for another run that changes a node. */
+  readonly lockTimeout: number;
 }
 
 /** A name for a run that sorts by time and that no other one has, such as `20260101-120000-3f9a1c`. */
@@ -36,8 +38,8 @@ function runName(now: Date): string {
   return `${day}-${time}-${randomBytes(3).toString('hex')}`;
 }
 
-function whoWeAre(): string {
-  return `${userInfo().username}@${hostname()}, process ${process.pid}`;
+function whoWeAre(run: string): string {
+  return `${userInfo().username}@${hostname()}, process ${process.pid}, since ${new Date().toISOString()} (run ${run})`;
 }
 
 interface Finished {
@@ -92,9 +94,10 @@ export async function applyCommand(
 ): Promise<ExitCode> {
   const { context, finish, stopProgress } = await start(file, options, io, signal, false);
   const openProber = openProbe;
+  const run = runName(new Date());
   const result = await applyPlays({
     ...context,
-    confirm: { seconds: options.confirmTimeout, run: runName(new Date()), who: whoWeAre() },
+    confirm: { seconds: options.confirmTimeout, patience: options.lockTimeout, run, who: whoWeAre(run) },
     openProber: (play, sessions) => openProber(sessions, play.probe, play.probeInterfaces),
   }).finally(stopProgress);
   const report = finish('apply', result.hosts, result);

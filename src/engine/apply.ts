@@ -1,4 +1,4 @@
-import { takeLeftovers } from '../agent/switch.ts';
+import type { NodeLock } from '../agent/switch.ts';
 import { UnreachableError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { ProbeReport } from '../core/probe.ts';
@@ -8,7 +8,7 @@ import { applyTask, type TaskOutcome } from './apply-task.ts';
 import { isTogether } from './apply-together.ts';
 import { type OpenedSession, type ReadHost, type RunContext, readHosts } from './fleet.ts';
 import { createGathering, type Gathering } from './gathering.ts';
-import { armTask, awaitNode, type ConfirmOptions, describeLeftover, withNodesWord } from './node-switch.ts';
+import { armTask, awaitNode, type ConfirmOptions, describeLeftover, takeNode, withNodesWord } from './node-switch.ts';
 import { hostFailure, hostStatus } from './outcome.ts';
 import { createProver, type Prober, type Prover } from './prover.ts';
 
@@ -25,6 +25,7 @@ export interface ApplyContext extends RunContext {
 
 /** A host while it is being changed. */
 interface HostState extends ReadHost {
+  readonly lock: NodeLock;
   readonly reports: TaskReport[];
   readonly notified: Set<string>;
   /** Whether something was changed since `seen` was read, or enough time has passed for others to change it. */
@@ -61,9 +62,9 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
     context,
     async (host) => ({
       ...host,
+      ...(await take(host, context)),
       reports: [],
       notified: new Set(),
-      isStale: await hasLeftovers(host, context),
       stop: null,
       isCut: false,
       isHalfDone: false,
@@ -84,7 +85,7 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
       probe = (await applyPlay(play, states, context, run)) ?? probe;
     }
   } finally {
-    await Promise.all([...states.values()].map((state) => state.close().catch(() => {})));
+    await Promise.all([...states.values()].map(leave));
   }
   const hosts = new Map<string, HostReport>();
   for (const host of read.keys()) {
@@ -96,12 +97,29 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
   return { hosts, probe, isWhole: [...states.values()].every((state) => !state.isHalfDone) };
 }
 
-/** Lets a node finish what an earlier run left behind, and tells it; true: what was read before counts no more. */
-async function hasLeftovers({ host, session }: ReadHost, { confirm, emit }: ApplyContext): Promise<boolean> {
-  const told = await takeLeftovers(session, confirm.root);
-  for (const leftover of told) emit({ type: 'note', text: `${host}: ${describeLeftover(leftover)}` });
-  return told.length > 0;
+async function leave({ lock, close }: HostState): Promise<void> {
+  await lock.release().catch(() => {});
+  await close().catch(() => {});
 }
+
+/** Takes a node for this run. `isStale`: what was read of it before counts no more, as something was waited for or taken back. */
+async function take(
+  { host, session, close }: ReadHost,
+  { confirm, emit }: ApplyContext,
+): Promise<Pick<HostState, 'lock' | 'isStale'>> {
+  const startedAt = performance.now();
+  try {
+    const { lock, leftovers } = await takeNode(session, confirm);
+    for (const leftover of leftovers) emit({ type: 'note', text: `${host}: ${describeLeftover(leftover)}` });
+    return { lock, isStale: leftovers.length > 0 || performance.now() - startedAt > STALE_MS };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Milliseconds after which somebody else may have changed what was read. */
+const STALE_MS = 1_000;
 
 function finalReport(state: HostState): HostReport {
   const { failure } = state.session;

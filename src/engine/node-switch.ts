@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { armSwitch, type Leftover, type Switch, takeLeftovers } from '../agent/switch.ts';
+import { armSwitch, type Leftover, lockNode, type NodeLock, type Switch, takeLeftovers } from '../agent/switch.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { TaskReport } from '../core/report.ts';
 import type { OpenedSession, OpenSession } from './fleet.ts';
@@ -12,8 +12,8 @@ export interface ConfirmOptions {
   readonly run: string;
   /** Who runs it, such as `alice@laptop, process 4711`. */
   readonly who: string;
-  /** Where nodes keep what they need; left out: /var/lib/mcastctl. */
-  readonly root?: string;
+  /** Seconds to wait for another run that changes a node. */
+  readonly patience: number;
 }
 
 /** Seconds beyond the time of the switch in which a node that was cut off can be reached again. */
@@ -29,13 +29,25 @@ let count = 0;
 export async function armTask(
   plan: TaskPlan,
   session: OpenedSession['session'],
-  { seconds, run, who, root }: ConfirmOptions,
+  { seconds, run, who }: ConfirmOptions,
 ): Promise<ArmedTask> {
   const name = `${run}-${++count}`;
   const files = plan.writes.map(({ path }) => path).toReversed();
   const about = `task "${plan.task.name}" of run ${run} by ${who}`;
-  const armed = await armSwitch(session, { name, about, files, unkeep: plan.unkeep, undo: plan.undo }, seconds, root);
+  const armed = await armSwitch(session, { name, about, files, unkeep: plan.unkeep, undo: plan.undo }, seconds);
   return { ...armed, name };
+}
+
+/**
+ * Makes sure that no other run changes a node, and lets the node finish what an earlier run left behind.
+ * @throws HostError where another run has the node
+ */
+export async function takeNode(
+  session: OpenedSession['session'],
+  { seconds, who, patience }: ConfirmOptions,
+): Promise<{ readonly lock: NodeLock; readonly leftovers: readonly Leftover[] }> {
+  const lock = await lockNode(session, who, patience, seconds);
+  return { lock, leftovers: await takeLeftovers(session) };
 }
 
 /** What a node took back by itself, as a sentence. */
@@ -53,11 +65,11 @@ export async function awaitNode(
   host: string,
   name: string,
   open: OpenSession,
-  { seconds, root }: ConfirmOptions,
+  { seconds }: ConfirmOptions,
 ): Promise<Leftover | null> {
   const deadline = performance.now() + (seconds + RETURN_S) * 1000;
   while (performance.now() < deadline) {
-    const told = await ask(host, open, root).catch(() => []);
+    const told = await ask(host, open).catch(() => []);
     const found = told.find((leftover) => leftover.name === name);
     if (found) return found;
     await sleep(1_000);
@@ -65,10 +77,10 @@ export async function awaitNode(
   return null;
 }
 
-async function ask(host: string, open: OpenSession, root: string | undefined): Promise<Leftover[]> {
+async function ask(host: string, open: OpenSession): Promise<Leftover[]> {
   const { session, close } = await open(host);
   try {
-    return await takeLeftovers(session, root);
+    return await takeLeftovers(session);
   } finally {
     await close();
   }

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { AgentSession, UndoneByNode } from '../../../src/agent/session.ts';
-import { armSwitch, takeLeftovers, type UndoData } from '../../../src/agent/switch.ts';
+import { armSwitch, lockNode, takeLeftovers, type UndoData } from '../../../src/agent/switch.ts';
 import { localLink } from '../../support/local-link.ts';
 
 let dir: string;
@@ -25,7 +25,7 @@ let session: AgentSession;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'mcastctl-switch-'));
   root = join(dir, 'state/mcastctl');
-  session = await AgentSession.open(localLink());
+  session = await AgentSession.open(localLink(), { stateDir: root });
 });
 afterEach(() => {
   session.close();
@@ -51,14 +51,14 @@ async function until(condition: () => boolean): Promise<void> {
 
 it('leaves nothing behind when the task is done', async () => {
   writeFileSync(path('a.conf'), 'old');
-  const armed = await armSwitch(session, data({ files: [path('a.conf')] }), 5, root);
+  const armed = await armSwitch(session, data({ files: [path('a.conf')] }), 5);
   expect(readdirSync(join(root, 'armed'))).toEqual(['run1-1']);
   expect(statSync(root).mode & 0o777).toBe(0o700);
   const pid = readFileSync(join(root, 'armed/run1-1/pid'), 'utf8').trim();
   await armed.disarm();
   expect(state()).toEqual([]);
   await until(() => !existsSync(`/proc/${pid}`));
-  expect(await takeLeftovers(session, root)).toEqual([]);
+  expect(await takeLeftovers(session)).toEqual([]);
   expect(state()).toEqual([]);
 });
 
@@ -80,7 +80,6 @@ it('takes back files, programs and values in this order, when nothing is heard',
       ],
     }),
     1,
-    root,
   );
   armed.mark('u');
   armed.mark('k');
@@ -97,7 +96,7 @@ it('takes back files, programs and values in this order, when nothing is heard',
   await expect(session.set(path('value'), 'newer')).rejects.toThrow(UndoneByNode);
   await expect(armed.disarm()).rejects.toThrow('the node has taken the task back by itself');
   expect(text('value')).toBe('old');
-  expect(await takeLeftovers(session, root)).toEqual([
+  expect(await takeLeftovers(session)).toEqual([
     { name: 'run1-1', about: 'task "x" of run1', problems: '"false" failed with exit code 1', cause: 'time' },
   ]);
   expect(state()).toEqual([]);
@@ -105,21 +104,21 @@ it('takes back files, programs and values in this order, when nothing is heard',
 
 it('takes back only what was begun', async () => {
   writeFileSync(path('value'), 'as somebody set it');
-  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1, root);
+  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1);
   armed.abandon();
   await until(() => existsSync(join(root, 'undone/run1-1')));
   expect(text('value')).toBe('as somebody set it');
 });
 
 it('waits on as long as it is renewed', async () => {
-  const armed = await armSwitch(session, data(), 1, root);
+  const armed = await armSwitch(session, data(), 1);
   await sleep(2_500);
   await armed.disarm();
 });
 
 it('fires when the agent is killed with its login', async () => {
   writeFileSync(path('value'), 'old');
-  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1, root);
+  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1);
   armed.mark('u');
   await session.set(path('value'), 'new');
   session.close();
@@ -128,15 +127,15 @@ it('fires when the agent is killed with its login', async () => {
 
 it('a task that a reboot left half done is taken back by the next run', async () => {
   writeFileSync(path('a.conf'), 'old');
-  const armed = await armSwitch(session, data({ files: [path('a.conf')] }), 60, root);
+  const armed = await armSwitch(session, data({ files: [path('a.conf')] }), 60);
   writeFileSync(path('a.conf'), 'new');
   armed.abandon();
   const pid = Number(readFileSync(join(root, 'armed/run1-1/pid'), 'utf8'));
   process.kill(pid, 'SIGKILL');
   await until(() => !existsSync(`/proc/${pid}`));
   writeFileSync(join(root, 'armed/run1-1/boot'), 'another boot\n');
-  const next = await AgentSession.open(localLink());
-  expect(await takeLeftovers(next, root)).toMatchObject([{ name: 'run1-1', problems: '', cause: 'reboot' }]);
+  const next = await AgentSession.open(localLink(), { stateDir: root });
+  expect(await takeLeftovers(next)).toMatchObject([{ name: 'run1-1', problems: '', cause: 'reboot' }]);
   next.close();
   expect(text('a.conf')).toBe('old');
   expect(state()).toEqual([]);
@@ -144,7 +143,7 @@ it('a task that a reboot left half done is taken back by the next run', async ()
 
 it('a step that is under way when the time is over ends first', async () => {
   writeFileSync(path('value'), 'old');
-  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1, root);
+  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1);
   armed.mark('u');
   armed.abandon();
   await session.run(['sh', '-c', `sleep 2; echo new > ${path('value')}`]);
@@ -153,6 +152,34 @@ it('a step that is under way when the time is over ends first', async () => {
 
 it('refuses to begin where it can not be kept', async () => {
   writeFileSync(join(dir, 'state'), 'a file in the way');
-  await expect(armSwitch(session, data(), 5, root)).rejects.toThrow(/state/);
+  await expect(armSwitch(session, data(), 5)).rejects.toThrow(/state/);
   execFileSync('rm', [join(dir, 'state')]);
+});
+
+it('lets one run at a time change a node, and names it to the others', async () => {
+  const other = await AgentSession.open(localLink(), { stateDir: root });
+  const lock = await lockNode(session, 'alice@laptop, process 4711', 0, 60);
+  await expect(lockNode(other, 'bob', 0, 60)).rejects.toThrow(
+    'another run works on this node: alice@laptop, process 4711',
+  );
+  const waiting = lockNode(other, 'bob', 10, 60);
+  await sleep(500);
+  await lock.release();
+  const second = await waiting;
+  expect(readFileSync(join(root, 'lock'), 'utf8')).toBe('bob');
+  await second.release();
+  expect(state()).toEqual([]);
+  other.close();
+});
+
+it("a lock is nobody's once its holder was killed, or has heard nothing for long", async () => {
+  const killed = await AgentSession.open(localLink(), { stateDir: root });
+  await lockNode(killed, 'a run that is killed', 0, 60);
+  killed.close();
+  await (await lockNode(session, 'next', 5, 60)).release();
+  const silent = await AgentSession.open(localLink(), { stateDir: root });
+  await silent.loadWithChange(readFileSync(new URL('../../../src/agent/switch.pl', import.meta.url), 'utf8'));
+  await silent.call('lock', [root, 'a controller that was stopped', 0, 1]);
+  await (await lockNode(session, 'next', 10, 60)).release();
+  expect(state()).toEqual([]);
 });

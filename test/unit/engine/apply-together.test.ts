@@ -24,11 +24,17 @@ beforeEach(() => {
   events = [];
   interrupt = new AbortController();
 });
-afterEach(() => rmSync(dir, { recursive: true }));
+afterEach(() => {
+  rmSync(dir, { recursive: true });
+  rmSync(`${dir}.state`, { recursive: true, force: true });
+});
 
 async function open(host: string): Promise<OpenedSession> {
   if (host.startsWith('down')) throw new UnreachableError(host, 'connection refused');
-  const session = await AgentSession.open(localLink(host), { commandTimeoutMs: 2_000 });
+  const session = await AgentSession.open(localLink(host), {
+    commandTimeoutMs: 2_000,
+    stateDir: join(`${dir}.state`, host),
+  });
   return { session, close: async () => session.close() };
 }
 
@@ -119,7 +125,7 @@ async function apply(plays: readonly CompiledPlay[], received: readonly number[]
     forks: 50,
     emit: (event) => void events.push(event),
     signal: interrupt.signal,
-    confirm: { seconds: 5, run: 'test', who: 'a test', root: join(dir, 'state') },
+    confirm: { seconds: 5, run: 'test', who: 'a test', patience: 0 },
     openProber: async (play) => ({
       async run() {
         onProbe();

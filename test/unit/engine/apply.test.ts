@@ -34,12 +34,16 @@ beforeEach(() => {
 afterEach(() => {
   for (const session of sessions.values()) session.close();
   rmSync(dir, { recursive: true });
+  rmSync(`${dir}.state`, { recursive: true, force: true });
 });
 
 async function open(host: string): Promise<OpenedSession> {
   if (host.startsWith('down')) throw new UnreachableError(host, 'connection refused', { hint: 'is sshd running?' });
   logins++;
-  const session = await AgentSession.open(localLink(host), { commandTimeoutMs: 2_000 });
+  const session = await AgentSession.open(localLink(host), {
+    commandTimeoutMs: 2_000,
+    stateDir: join(`${dir}.state`, host),
+  });
   sessions.set(host, session);
   return { session, close: async () => session.close() };
 }
@@ -69,7 +73,7 @@ async function apply(
   let probes = 0;
   const result = await applyPlays({
     ...context(plays),
-    confirm: { seconds: 5, run: 'test', who: 'a test', root: join(dir, 'state') },
+    confirm: { seconds: 5, run: 'test', who: 'a test', patience: 0 },
     openProber: async (play) => ({
       async run(): Promise<ProbeReport> {
         const got = received[Math.min(probes++, received.length - 1)] ?? 20;
