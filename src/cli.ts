@@ -31,7 +31,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const { interrupt, listensItself } = invocation;
     if (listensItself && process.listenerCount(name) > 1) return;
     if (interrupt.signal.aborted) {
-      io().err('stopped at once: what was being tried may still be in force; "mcastctl check" tells\n');
+      io().err('stopped at once: the nodes take the task in hand back by themselves\n');
       process.exit(EXIT.interrupted);
     }
     io().err('interrupted: the task in hand is finished or undone first; press Ctrl-C again to stop at once\n');

@@ -18,7 +18,7 @@ sub make_dirs { my $path = ''; for my $part (split m{/}, substr shift, 1) { $pat
 
 # lock: root, about, seconds to wait, seconds of silence after which this agent ends. One run changes a node at a time. The kernel
 # lets go of the lock when its holder ends, however that is; a holder that hears nothing from its controller ends itself.
-our ($lock, $lock_path, $heard);
+our ($lock, $lock_path, $lock_about, $lock_silence, $heard);
 $VERB{lock} = sub {
   my ($id, $root, $about, $patience, $silence) = @_;
   $lock_path = "$root/lock";
@@ -33,20 +33,21 @@ $VERB{lock} = sub {
       # Removed by the one who held it: another file has that name now, or none.
       my ($mine, $there) = ((stat $fh)[1], (stat $lock_path)[1]);
       return $try->() if !defined $there || $mine != $there;
-      $lock = $fh;
-      truncate $fh, 0;
-      syswrite $fh, $about;
-      $heard = now();
+      ($lock, $lock_about, $lock_silence, $heard) = ($fh, $about, $silence, now());
+      sign_lock();
       my $look;
       $look = sub { now() - $heard > $silence ? leave() : at(now() + 1, $look) };
       at(now() + 1, $look);
       undef $try;
       return answer($id, 'ok');
     }
+    sysread $fh, my $text, 4096;
+    my ($pid, $last, $patient, $holder) = split /\n/, defined $text ? $text : '', 4;
+    # Stopped, or hung in the kernel: it can't even end itself.
+    if (($patient || '') =~ /^[\d.]+$/ && now() - $last > $patient + 5 && is_agent($pid)) { kill 'KILL', $pid }
     if (now() >= $until) {
       undef $try;
-      sysread $fh, my $holder, 4096;
-      return fail($id, "another run works on this node: $holder", 'LOCKED');
+      return fail($id, 'another run works on this node: ' . ($holder || 'it has just begun'), 'LOCKED');
     }
     at(now() + 0.3, $try);
   };
@@ -59,7 +60,16 @@ $VERB{unlock} = sub {
   answer($id, 'ok');
 };
 
-$VERB{ping} = sub { answer($_[0], 'ok') };
+# Who has the lock and when it was heard last, for those who wait.
+sub sign_lock {
+  sysseek $lock, 0, 0;
+  truncate $lock, 0;
+  syswrite $lock, "$$\n$heard\n$lock_silence\n$lock_about";
+}
+
+sub is_agent { my $command = slurp("/proc/$_[0]/cmdline") or return 0; $$command =~ /^perl\0-e\0/ }
+
+$VERB{ping} = sub { sign_lock() if $lock; answer($_[0], 'ok') };
 
 {
   my $take = \&take_input;
@@ -89,6 +99,8 @@ $VERB{leftovers} = sub {
       remove_tree($dir);
     }
     rmdir "$root/$_" for 'undone', 'undoing', 'armed';
+    # Of a run whose agent was killed: nobody holds it any more.
+    if (!$lock && open my $fh, '+<', "$root/lock") { unlink "$root/lock" if flock $fh, 6 }
     rmdir $root;
     answer($id, 'ok', @told);
     undef $next;

@@ -166,7 +166,7 @@ it('lets one run at a time change a node, and names it to the others', async () 
   await sleep(500);
   await lock.release();
   const second = await waiting;
-  expect(readFileSync(join(root, 'lock'), 'utf8')).toBe('bob');
+  expect(readFileSync(join(root, 'lock'), 'utf8')).toMatch(/\nbob$/);
   await second.release();
   expect(state()).toEqual([]);
   other.close();
@@ -181,5 +181,15 @@ it("a lock is nobody's once its holder was killed, or has heard nothing for long
   await silent.loadWithChange(readFileSync(new URL('../../../src/agent/switch.pl', import.meta.url), 'utf8'));
   await silent.call('lock', [root, 'a controller that was stopped', 0, 1]);
   await (await lockNode(session, 'next', 10, 60)).release();
+  expect(state()).toEqual([]);
+});
+
+it('a lock whose holder hangs and is silent for long is taken over', async () => {
+  const hung = await AgentSession.open(localLink(), { stateDir: root });
+  await lockNode(hung, 'a run that hangs', 0, 0.2);
+  const pid = Number(readFileSync(join(root, 'lock'), 'utf8').split('\n')[0]);
+  process.kill(pid, 'SIGSTOP');
+  await (await lockNode(session, 'next', 15, 60)).release();
+  expect(existsSync(`/proc/${pid}`)).toBe(false);
   expect(state()).toEqual([]);
 });
