@@ -166,6 +166,16 @@ function emptyChain({ table, chain, family }: WantedRule, where: string): TableC
   });
 }
 
+/** Each edit with where it takes place once those before it are done: insertions at one place stand in their order. */
+function moved(edits: readonly Edit[]): readonly { edit: Edit; at: number }[] {
+  return edits.map((edit, index) => {
+    const done = edits.slice(0, index);
+    const added = done.filter((each) => each.edit === 'insert' && each.at <= edit.at).length;
+    const gone = done.filter((each) => each.edit === 'remove' && each.at < edit.at).length;
+    return { edit, at: edit.at + added - gone };
+  });
+}
+
 /** Steps that carry out the edits on the running chain, and those that take them back. */
 function liveSteps(
   running: Running,
@@ -179,17 +189,11 @@ function liveSteps(
   });
   const insert = (at: number, words: readonly string[]): Step => run('-I', chain, String(at + 1), ...words);
   const remove = (words: readonly string[]): Step => run('-D', chain, ...words);
-  const pairs: { step: Step; back: Step }[] = [];
-  const done: Edit[] = [];
-  for (const edit of edits) {
-    // Where an earlier edit moved it: insertions at one place stand in their order.
-    const shift = done.filter((each) => each.edit === 'insert' && each.at <= edit.at).length;
-    const gone = done.filter((each) => each.edit === 'remove' && each.at < edit.at).length;
-    const at = edit.at + shift - gone;
-    if (edit.edit === 'insert') pairs.push({ step: insert(at, edit.words), back: remove(edit.words) });
-    else pairs.push({ step: remove(edit.rule.words), back: insert(at, edit.rule.words) });
-    done.push(edit);
-  }
+  const pairs = moved(edits).map(({ edit, at }) =>
+    edit.edit === 'insert'
+      ? { step: insert(at, edit.words), back: remove(edit.words) }
+      : { step: remove(edit.rule.words), back: insert(at, edit.rule.words) },
+  );
   return { try: pairs.map(({ step }) => step), undo: pairs.toReversed().map(({ back }) => back) };
 }
 
@@ -204,15 +208,12 @@ function editText(
 ): string {
   let file: IptablesFile = parseIptablesSave(text ?? '', path);
   const { edits } = arrange(chainsOf(file, table, family));
-  let inserted = 0;
-  for (const edit of edits) {
-    if (edit.edit === 'remove') {
-      const rule = chainsOf(file, table, family).get(chain)?.rules[edit.at];
-      if (rule !== undefined) file = withoutRule(file, rule);
+  for (const { edit, at } of moved(edits)) {
+    if (edit.edit === 'insert') {
+      file = withRule(file, { table, chain, words: edit.words, position: at }, family);
     } else {
-      const removed = edits.filter((each) => each.edit === 'remove' && each.at < edit.at).length;
-      file = withRule(file, { table, chain, words: edit.words, position: edit.at + inserted - removed }, family);
-      inserted += 1;
+      const rule = chainsOf(file, table, family).get(chain)?.rules[at];
+      if (rule !== undefined) file = withoutRule(file, rule);
     }
   }
   return printIptablesSave(file);

@@ -290,6 +290,32 @@ describe('places of iptables', () => {
   });
 });
 
+test('what is dropped at different places comes to stand before each of them, in both layers', () => {
+  const rules = save(
+    '-A INPUT -i lo -j ACCEPT',
+    '-A INPUT -p udp -j REJECT --reject-with icmp-port-unreachable',
+    '-A INPUT -j DROP',
+  );
+  const before = node(rules, { file: rules });
+  const plan = planOn(before, resource({ accept: ['multicast', 'corosync', 'igmp'] }));
+  const comment = '-m comment --comment mcastctl -j ACCEPT';
+  expect(commands(plan).try).toEqual([
+    `iptables -w -t filter -I INPUT 3 -m addrtype --dst-type MULTICAST ${comment}`,
+    `iptables -w -t filter -I INPUT 2 -p udp -m udp --dport 5404:5412 ${comment}`,
+    `iptables -w -t filter -I INPUT 5 -p 2 ${comment}`,
+  ]);
+  expect(afterEdits(before, plan.keep).files['/etc/iptables/rules.v4']).toBe(
+    save(
+      '-A INPUT -i lo -j ACCEPT',
+      `-A INPUT -p udp -m udp --dport 5404:5412 ${comment}`,
+      '-A INPUT -p udp -j REJECT --reject-with icmp-port-unreachable',
+      `-A INPUT -m addrtype --dst-type MULTICAST ${comment}`,
+      `-A INPUT -p 2 ${comment}`,
+      '-A INPUT -j DROP',
+    ),
+  );
+});
+
 test('a wish leaves a chain alone that drops nothing, and takes only what carries its comment', () => {
   const open = node(EMPTY, { file: EMPTY });
   expect(planOn(open, resource({ accept: ['multicast', 'corosync', 'igmp'] })).changes).toEqual([]);
