@@ -191,9 +191,10 @@ export interface TogetherPlan {
   readonly impact?: Impact;
   /**
    * What takes back the stages that were begun.
-   * @param begun how many of `stages` were begun, 1 or more; the last of them failed
+   * @param begun how many of `stages` were begun, 1 or more; the last of them failed, or what came after it
+   * @param seen what the hosts are like now; a host that can't be read any more is missing
    */
-  undo(begun: number): TogetherUndo;
+  undo(begun: number, seen: ReadonlyMap<string, Observations>): TogetherUndo;
 }
 
 export interface TogetherUndo {
@@ -220,7 +221,12 @@ export interface Condition {
   readonly reads: readonly Read[];
   /** How long it may take, in seconds; 0: asked once. */
   readonly seconds: number;
-  /** What is not yet as it must be, as a sentence; null: it holds. A HostError that it throws counts as its message. */
+  /** How long it has to hold without a break before it counts, in seconds; within `seconds`. Default: one look is enough. */
+  readonly steadySeconds?: number;
+  /**
+   * What is not yet as it must be, as a sentence; null: it holds.
+   * @throws HostError where it will not come to hold by itself: not waited for any longer
+   */
   problem(seen: ReadonlyMap<string, Observations>): string | null;
 }
 

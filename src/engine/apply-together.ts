@@ -2,7 +2,16 @@ import type { AgentSession } from '../agent/session.ts';
 import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { TaskPlan } from '../core/plan.ts';
-import type { Condition, Observations, Resource, Stage, Step, Together, TogetherPlan } from '../core/resource.ts';
+import type {
+  Condition,
+  Observations,
+  Resource,
+  Stage,
+  Step,
+  Together,
+  TogetherPlan,
+  TogetherUndo,
+} from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
 import { attempt, notAsBefore, ProofFailed, requireNone, runStep, type TaskOutcome } from './apply-task.ts';
 import { errorText, taskReports } from './outcome.ts';
@@ -153,11 +162,11 @@ class Run {
   async forward(plan: TogetherPlan): Promise<void> {
     for (const [index, stage] of plan.stages.entries()) {
       if (this.#context.signal.aborted) throw new Interrupted();
-      await this.#hold(stage.guard, stage);
+      await this.#hold(stage.guard, stage, this.#context.signal);
       if (index === 0) this.#begun.push({ plan, count: 0 });
       const last = this.#begun.at(-1);
       if (last) last.count = index + 1;
-      await this.#perform(stage);
+      await this.#perform(stage, 'trying', this.#context.signal);
     }
   }
 
@@ -168,13 +177,16 @@ class Run {
     const problems: string[] = [];
     const advice: string[] = [];
     for (const { plan, count } of this.#begun.toReversed()) {
-      const undo = plan.undo(count);
+      let undo: TogetherUndo = { stages: [] };
+      await attempt(problems, async () => {
+        undo = plan.undo(count, await this.#look());
+      });
       if (undo.advice !== undefined) advice.push(undo.advice);
       // A stage that fails must not keep the others from being taken back.
       for (const stage of undo.stages) {
         await attempt(problems, async () => {
           await this.#hold(stage.guard, stage);
-          await this.#perform(stage);
+          await this.#perform(stage, 'undoing');
         });
       }
     }
@@ -198,16 +210,30 @@ class Run {
       this.#context.emit({ type: 'task', host, name: task.name, phase });
   }
 
-  async #perform(stage: Stage): Promise<void> {
+  /** What every host is like now; one that can't be read is left out. */
+  async #look(): Promise<Map<string, Observations>> {
+    const seen = await Promise.all(
+      [...this.#members.values()].map(async ({ host, session, task }): Promise<[string, Observations][]> => {
+        try {
+          return [[host, await session.read(resourcesOf(task).flatMap((resource) => resource.reads))]];
+        } catch {
+          return [];
+        }
+      }),
+    );
+    return new Map(seen.flat());
+  }
+
+  async #perform(stage: Stage, phase: 'trying' | 'undoing', signal?: AbortSignal): Promise<void> {
     for (const host of stage.steps.keys()) {
       const { task } = this.#member(host);
-      this.#context.emit({ type: 'task', host, name: `${task.name}: ${stage.name}`, phase: 'trying' });
+      this.#context.emit({ type: 'task', host, name: `${task.name}: ${stage.name}`, phase });
     }
     // Every host is waited for, also where another failed: what is undone must not be overtaken by what is still under way.
     const results = await Promise.allSettled([...stage.steps].map(([host, steps]) => this.#onHost(host, steps)));
     const failed = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
     if (failed.length > 0) throw merge(stage.name, failed);
-    await this.#hold(stage.until, stage);
+    await this.#hold(stage.until, stage, signal);
   }
 
   async #onHost(host: string, steps: readonly Step[]): Promise<void> {
@@ -222,22 +248,29 @@ class Run {
     }
   }
 
-  /** @throws HostError where it does not come to hold in time */
-  async #hold(condition: Condition | undefined, stage: Stage): Promise<void> {
+  /**
+   * @param signal lets an interrupt cut the waiting short
+   * @throws HostError where it does not come to hold in time
+   */
+  async #hold(condition: Condition | undefined, stage: Stage, signal?: AbortSignal): Promise<void> {
     if (condition === undefined) return;
     const deadline = performance.now() + condition.seconds * 1000;
+    let since: number | null = null;
     while (true) {
-      const problem = await this.#problemOf(condition);
-      if (problem === null) return;
-      if (performance.now() >= deadline) {
+      if (signal?.aborted) throw new Interrupted();
+      const problem = await this.#problemOf(condition, stage);
+      const now = performance.now();
+      since = problem === null ? (since ?? now) : null;
+      if (since !== null && now - since >= (condition.steadySeconds ?? 0) * 1000) return;
+      if (now >= deadline) {
         const time = condition.seconds > 0 ? ` within ${condition.seconds} s` : '';
-        throw new HostError(`"${stage.name}"${time}: ${problem}`);
+        throw new HostError(`"${stage.name}"${time}: ${problem ?? 'it did not last'}`);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 
-  async #problemOf(condition: Condition): Promise<string | null> {
+  async #problemOf(condition: Condition, stage: Stage): Promise<string | null> {
     const seen = await Promise.all(
       condition.hosts.map(
         async (host): Promise<[string, Observations]> => [host, await this.#member(host).session.read(condition.reads)],
@@ -246,8 +279,9 @@ class Run {
     try {
       return condition.problem(new Map(seen));
     } catch (error) {
-      if (error instanceof HostError) return error.message;
-      throw error;
+      throw error instanceof HostError
+        ? new HostError(`"${stage.name}": ${error.message}`, { hint: error.hint })
+        : error;
     }
   }
 

@@ -1,6 +1,7 @@
 import type { ResourceType } from '../core/resource.ts';
 import { bridge } from './bridge.ts';
 import { command } from './command.ts';
+import { corosync } from './corosync.ts';
 import { file } from './file.ts';
 import { firewall } from './firewall.ts';
 import { firewalld } from './firewalld.ts';
@@ -17,6 +18,7 @@ import { template } from './template.ts';
 const ALL: readonly ResourceType[] = [
   bridge,
   command,
+  corosync,
   file,
   firewall,
   firewalld,
