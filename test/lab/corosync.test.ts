@@ -88,3 +88,52 @@ test('netmtu needs a restart of all: the plan says so, and they run with it afte
   await changed('{ netmtu: 1400 }', 4);
   expect(await cluster.must('pve1', 'corosync-cfgtool', '-n')).toContain('mtu: 1310');
 });
+
+test('each layer that is changed by hand is seen, also where a reload says "Done" and cmap forgets the key', async () => {
+  const file = await cluster.file('pve1');
+  const edited = file.replace('netmtu: 1400', 'netmtu: 1300').replace('config_version: 4', 'config_version: 5');
+  await Promise.all(NODES.map((node) => cluster.put(node, edited)));
+  const changed = await run('check', '{ netmtu: 1400 }');
+  expect(changed.stdout).toContain(`persistent  totem.netmtu: "1300" → "1400"  /etc/corosync/corosync.conf:`);
+  expect(changed.stdout).not.toContain('runtime     totem.netmtu');
+  // The file says 1300 and the reload is done, but 1400 is what runs.
+  expect(await cluster.must('pve1', 'corosync-cfgtool', '-R')).toContain('Done');
+  const pending = await run('check', '{ netmtu: 1300 }');
+  expect(pending).toMatchObject({ code: 2 });
+  expect(pending.stdout).toContain('runtime     totem.netmtu: "1400" → "1300"');
+  expect(pending.stdout).not.toContain('persistent  totem.netmtu');
+  // Removed from the file and loaded: cmap has no netmtu any more, and still 1400 is what runs.
+  await Promise.all(
+    NODES.map((node) =>
+      cluster.put(node, edited.replace('\tnetmtu: 1300\n', '').replace('config_version: 5', 'config_version: 6')),
+    ),
+  );
+  await cluster.must('pve1', 'corosync-cfgtool', '-R');
+  expect(await cluster.cmap('pve1', 'totem.netmtu')).toBeNull();
+  expect((await run('check', '{ netmtu: null }')).stdout).toContain('runtime     totem.netmtu: "1400" → absent');
+  expect(await run('apply', '{ netmtu: null }')).toMatchObject({ code: 0 });
+  expect(await cluster.must('pve1', 'corosync-cfgtool', '-n')).toContain('mtu: 1410');
+  // Behind the others: it would leave at its next start.
+  await cluster.put('pve3', (await cluster.file('pve3')).replace('config_version: 7', 'config_version: 6'));
+  expect((await run('check', '{ netmtu: null }')).stdout).toMatch(
+    /^pve3: drift\n.*\n +persistent {2}totem\.config_version: 6 → 8/m,
+  );
+  expect(await run('apply', '{ netmtu: null }')).toMatchObject({ code: 0 });
+  expect(await versions()).toEqual(Array(6).fill('8'));
+});
+
+test('transport udp → knet with encryption → udp, as the sockets prove', async () => {
+  await Promise.all(
+    NODES.map((node) => cluster.must(node, 'sh', '-c', 'head -c 256 /dev/zero >/etc/corosync/authkey')),
+  );
+  await changed('{ transport: knet, secauth: true, netmtu: null }', 9);
+  expect(await everywhere(cluster.sockets)).toEqual([['198.18.0.11:5405'], ['198.18.0.12:5405'], ['198.18.0.13:5405']]);
+  const back = '{ transport: udp, interfaces: [{ linknumber: 0, mcastaddr: 239.192.77.1, mcastport: 5407 }] }';
+  const plan = await run('plan', back);
+  expect(plan.stdout).toContain('persistent  totem.secauth: "on" → "off"');
+  await changed(back, 10);
+  for (const [index, sockets] of (await everywhere(cluster.sockets)).entries()) {
+    const own = `198.18.0.1${index + 1}`;
+    expect(sockets).toEqual([`${own}:5406`, `${own}:5407`, '239.192.77.1:5407']);
+  }
+});

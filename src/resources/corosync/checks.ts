@@ -29,6 +29,7 @@ export function checkConf(conf: CorosyncConf, node: ClusterNode, params: Corosyn
   checkValues(conf, node.isShared);
   checkLinks(conf, transport);
   checkTieBreaker(conf);
+  if (params.totem['token'] !== undefined || params.totem['consensus'] !== undefined) checkConsensus(conf);
   const isNamed = params.totem['netmtu'] !== undefined || params.totem['transport'] !== undefined;
   if (isNamed && transport !== 'knet') checkMtu(conf, transport, node, seen);
 }
@@ -82,6 +83,23 @@ function checkTieBreaker(conf: CorosyncConf): void {
     `auto_tie_breaker with ${nodes} nodes, an odd number, needs wait_for_all: corosync would turn it off`,
     {
       hint: 'add "wait_for_all: true" below quorum, or leave auto_tie_breaker out',
+    },
+  );
+}
+
+/** corosync.conf(5), "consensus": corosync 3.1.7 takes less, and forms odd memberships then. */
+function checkConsensus(conf: CorosyncConf): void {
+  const of = (key: string) => itemAt(conf, 'totem', key)?.value;
+  const consensus = of('consensus');
+  if (consensus === undefined) return;
+  const nodes = blocksAt(conf, 'nodelist.node').length;
+  const token = Number(of('token') ?? 3000) + Math.max(0, nodes - 2) * Number(of('token_coefficient') ?? 650);
+  const least = Math.ceil(1.2 * token);
+  if (Number(consensus) >= least) return;
+  throw new HostError(
+    `consensus is ${consensus}, and 1.2 times the token time of ${nodes} nodes (${token}) is ${least}`,
+    {
+      hint: `set "consensus: ${least}" or more, or "consensus: null" to let corosync work it out`,
     },
   );
 }

@@ -175,13 +175,26 @@ export function impactOf(effects: NodePlan['effects'], isProxmox: boolean): Impa
   return { kind: 'reload', text: 'needs a reload of corosync, nothing is restarted' };
 }
 
+/** What becomes of a node that comes or goes. */
+function roleImpact({ role, running }: ClusterNode): Impact | null {
+  if (role === 'joining')
+    return { kind: 'restart-node', text: 'corosync is started on this node, and loaded anew on the others' };
+  if (role === 'member') return null;
+  const text =
+    running === null
+      ? 'its corosync.conf is removed'
+      : 'corosync is stopped on this node and its corosync.conf removed';
+  return { kind: 'restart-node', text };
+}
+
 /** The plan of one host as it is shown; what is done is planned for all of them together. */
 export function planNode(params: CorosyncParams, seen: Observations): ResourcePlan {
   const { node, changes, effects } = compareNode(params, seen);
   if (changes.length === 0) return { changes: [], try: [], undo: [], keep: [] };
   const highest = Math.max(node.conf === null ? 0 : versionOf(node.conf), node.running?.highestVersion ?? 0);
+  const impact = roleImpact(node) ?? impactOf(effects, node.isShared);
   const keep: readonly Step[] = node.role === 'member' ? shownSteps(node.file, params, highest + 1, effects, node) : [];
-  return { changes, try: [], undo: [], keep, impact: impactOf(effects, node.isShared) };
+  return { changes, try: [], undo: [], keep, impact };
 }
 
 function shownSteps(

@@ -41,10 +41,12 @@ export interface Health {
  * @throws HostError where a corosync has ended: waiting does not bring it back
  */
 export function healthProblem({ hosts, ids, version }: Health, seen: ReadonlyMap<string, Observations>): string | null {
-  for (const host of hosts) {
+  // Of all first: one that has ended is the reason for what the others lack.
+  const found = hosts.flatMap((host): { host: string; running: Running | string }[] => {
     const of = seen.get(host);
-    if (of === undefined) continue;
-    const running = runningOrStarting(of, host);
+    return of === undefined ? [] : [{ host, running: runningOrStarting(of, host) }];
+  });
+  for (const { host, running } of found) {
     if (typeof running === 'string') return running;
     const missing = ids.filter((id) => !running.members.includes(id));
     if (missing.length > 0) return `${host} does not see node ${missing.join(', ')}`;
@@ -245,4 +247,23 @@ export function requireStartable(host: string, node: ClusterNode): void {
 
 function namesOf(hosts: Hosts): string {
   return [...hosts.keys()].join(', ');
+}
+
+/** Nothing is done: those that live have to notice who is gone, and to have quorum without them. */
+export function quorumStage(hosts: readonly string[], gone: readonly number[]): Stage {
+  const until: Condition = {
+    hosts,
+    reads: RUNNING_READS,
+    seconds: FORM_SECONDS,
+    problem(seen) {
+      for (const [host, of] of seen) {
+        const running = runningOrStarting(of, host);
+        if (typeof running === 'string') return running;
+        if (running.members.some((id) => gone.includes(id))) return `${host} has not noticed yet who is gone`;
+        if (!running.isQuorate) return `${host} has no quorum`;
+      }
+      return null;
+    },
+  };
+  return { name: `quorum of ${hosts.join(', ')}`, steps: new Map(), until };
 }

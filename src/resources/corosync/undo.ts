@@ -10,6 +10,7 @@ import {
   type Health,
   type Hosts,
   type KindStage,
+  quorumStage,
   reloadStage,
   type StageKind,
   shareStage,
@@ -29,6 +30,7 @@ interface Now {
   readonly alive: Hosts;
   /** Hosts that are to join, or to leave, and whose corosync runs. */
   readonly others: Hosts;
+  /** Whether those that live have quorum, or will have it once they have found each other. */
   readonly isQuorate: boolean;
 }
 
@@ -49,8 +51,10 @@ export function planUndo(
   const wasStopping = begun.at(-1)?.kind === 'stop';
   if (now.lost.length > 0 || (now.dead.size > 0 && now.isQuorate && !wasStopping)) {
     const ours = wasStopping || !now.isQuorate ? now.dead : new Map();
-    const stages =
-      ours.size === 0 ? [] : [startStage('start', ours, { ...cluster.after, hosts: [], version: null }).stage];
+    const stages = [
+      ...(ours.size === 0 ? [] : [startStage('start', ours, { ...cluster.after, hosts: [], version: null }).stage]),
+      ...(now.isQuorate && now.alive.size > 0 ? [quorumStage([...now.alive.keys()], idsOf(now.dead))] : []),
+    ];
     return { stages, advice: adviceOf(cluster, now, cluster.version) };
   }
   return { stages: restarted(cluster, begun, now).map(({ stage }) => stage) };
@@ -77,7 +81,7 @@ function nowOf({ members, joining, leaving }: ClusterPlan, seen: ReadonlyMap<str
       return of !== undefined && runningOrNull(of) !== null;
     }),
   );
-  return { lost, dead, alive, others, isQuorate };
+  return { lost, dead, alive, others, isQuorate: isQuorate || alive.size * 2 > members.size };
 }
 
 function runningOrNull(seen: Observations): Running | null {
@@ -106,8 +110,8 @@ function unloaded(cluster: ClusterPlan, did: ReadonlySet<StageKind>, now: Now): 
 
 /** The membership that is to be there after an undo: of those that live. */
 function healthOf(cluster: ClusterPlan, now: Now): Health {
-  const dead = [...now.dead.values()].flatMap(({ running }) => running?.nodeid ?? []);
-  const leaving = [...cluster.leaving.values()].flatMap(({ running }) => running?.nodeid ?? []);
+  const dead = idsOf(now.dead);
+  const leaving = idsOf(cluster.leaving);
   const lost = now.lost.flatMap((host) => cluster.members.get(host)?.running?.nodeid ?? []);
   const out = new Set([...dead, ...leaving, ...lost]);
   return {
@@ -224,4 +228,9 @@ function adviceOf(cluster: ClusterPlan, { lost, dead, alive, isQuorate }: Now, v
     ...(dead.size > 0 ? [`start it there ("${start}") and run this again`] : ['run this again once it is back']),
   ];
   return parts.join('; ');
+}
+
+/** The nodeids that these had when the change was planned. */
+function idsOf(hosts: Hosts): number[] {
+  return [...hosts.values()].flatMap(({ running }) => running?.nodeid ?? []);
 }

@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startMcastctl } from '../support/cli.ts';
+import { CONF, confOf, corosyncIn, type LabCluster } from '../support/corosync.ts';
+import { type Lab, startLab } from '../support/lab.ts';
+
+// Debian's corosync on three nodes and a fourth that joins: what goes wrong, node by node, and who comes and goes.
+
+const NODES = ['pve1', 'pve2', 'pve3'] as const;
+let lab: Lab;
+let cluster: LabCluster;
+let dir: string;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'mcastctl-corosync-'));
+  lab = await startLab({ nodes: 4, switch: 'flood' });
+  cluster = corosyncIn(lab);
+  await Promise.all(
+    NODES.map((node) =>
+      cluster.put(
+        node,
+        confOf(3, { totem: ['transport: knet', 'ip_version: ipv4', 'token: 1000', 'token_coefficient: 100'] }),
+      ),
+    ),
+  );
+  await cluster.start(...NODES);
+  await cluster.formed(...NODES);
+});
+afterAll(async () => {
+  await lab?.down();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function start(command: 'apply' | 'check' | 'plan', task: string, options: { hosts?: string; more?: string[] } = {}) {
+  const playbook = join(dir, 'play.yml');
+  const probe = 'probe: { group: 239.192.99.1, count: 5, interval: 5ms }';
+  const hosts = options.hosts ?? 'pve1,pve2,pve3';
+  writeFileSync(playbook, `- hosts: ${hosts}\n  ${probe}\n  tasks:\n    - name: t\n      corosync: ${task}\n`);
+  return startMcastctl([command, lab.inventory, '-p', playbook, ...(options.more ?? [])]);
+}
+const run = (...args: Parameters<typeof start>) => start(...args).done;
+
+const files = () => Promise.all(NODES.map((node) => cluster.must(node, 'stat', '-c', '%Y %i', CONF)));
+const versions = (nodes: readonly string[] = NODES) =>
+  Promise.all(
+    nodes.map(async (node) =>
+      [
+        /config_version: (\d+)/.exec(await cluster.file(node))?.[1],
+        await cluster.cmap(node, 'totem.config_version'),
+      ].join('/'),
+    ),
+  );
+
+test('a run without one of the nodes, and a value that corosync refuses, change nothing anywhere', async () => {
+  const before = await files();
+  const limited = await run('apply', '{ token: 4000 }', { more: ['--limit', 'pve1,pve2'] });
+  expect(limited.code).toBe(1);
+  expect(limited.stdout).toContain('"pve3" of the cluster is no host of this task: run without --limit');
+  // There is no key: corosync itself says so, on each node.
+  const refused = await run('apply', '{ secauth: true }');
+  expect(refused.code).toBe(1);
+  expect(refused.stdout).toMatch(/"corosync -t[^"]*": pve1: .*failed.*authkey.*pve3: /s);
+  const consensus = await run('apply', '{ consensus: 1200 }');
+  expect(consensus.stdout).toContain('consensus is 1200, and 1.2 times the token time of 3 nodes (1100) is 1320');
+  const mtu = await run('apply', '{ transport: udp, netmtu: 9000 }');
+  expect(mtu.code).toBe(1);
+  expect(mtu.stdout).toContain('netmtu is 9000, and the MTU of "vmbr0" is 1500');
+  expect(await files()).toEqual(before);
+  expect(await versions()).toEqual(['1/1', '1/1', '1/1']);
+});
+
+test('node by node where that is enough: quorum is never lost', async () => {
+  const seen = new Set<string>();
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver) {
+      const all = await Promise.all(NODES.map(cluster.quorum));
+      await sleep(150);
+      seen.add(String(all.filter(({ quorate }) => quorate).length));
+    }
+  })();
+  const pids = await Promise.all(NODES.map(cluster.pid));
+  const result = await run('apply', '{ quorum: { wait_for_all: true } }');
+  isOver = true;
+  await watching;
+  expect(result).toMatchObject({ code: 0 });
+  expect(result.stdout).toContain('needs a restart of corosync node by node, quorum is kept');
+  expect([...seen].every((count) => Number(count) >= 2)).toBe(true);
+  const now = await Promise.all(NODES.map(cluster.pid));
+  for (const [index, pid] of pids.entries()) expect(now[index]).not.toBe(pid);
+  expect(await cluster.must('pve2', 'corosync-quorumtool', '-s')).toMatch(/^Flags:.*WaitForAll/m);
+  expect(await versions()).toEqual(['2/2', '2/2', '2/2']);
+  expect(await run('check', '{ quorum: { wait_for_all: true } }')).toMatchObject({ code: 0 });
+});
+
+test('a corosync that dies in the middle stops the run: quorum is kept, nobody is left behind, and it is said what to do', async () => {
+  const going = start('apply', '{ link_mode: active }');
+  await going.said(/start corosync on pve1/);
+  // Back already, and still watched whether it stays.
+  while ((await cluster.quorum('pve1')).nodes.length < 3);
+  await cluster.must('pve3', 'sh', '-c', 'kill -9 $(pgrep -x corosync)');
+  const pid = await cluster.pid('pve2');
+  const result = await going.done;
+  expect(result.code).toBe(1);
+  expect(result.stdout).toContain('corosync has ended on pve3: see its log there; the others (pve1, pve2) keep quorum');
+  expect(result.stdout).toContain('start it there ("corosync") and run this again');
+  for (const node of ['pve1', 'pve2']) expect(await cluster.quorum(node)).toEqual({ quorate: true, nodes: [1, 2] });
+  expect(await cluster.pid('pve2')).toBe(pid);
+  expect(await versions(['pve1', 'pve2'])).toEqual(['3/3', '3/3']);
+  expect(await cluster.file('pve3')).toContain('config_version: 3');
+  const stopped = await run('apply', '{ link_mode: active }');
+  expect(stopped.stdout).toContain('corosync does not run on this node (start it ("corosync")');
+  // What was advised works.
+  await cluster.start('pve3');
+  await cluster.formed(...NODES);
+  expect(await run('apply', '{ link_mode: active }')).toMatchObject({ code: 0 });
+  expect(await run('check', '{ link_mode: active }')).toMatchObject({ code: 0 });
+});
+
+test('a node joins and leaves', async () => {
+  const [version = 0] = (await versions()).map((text) => Number(text.split('/')[0]));
+  const pids = await Promise.all(NODES.map(cluster.pid));
+  const four = '{ nodelist: { nodes: [{ name: pve4, nodeid: 4, ring0_addr: 198.18.0.14 }] } }';
+  await cluster.must('pve4', 'mkdir', '-p', '/var/log/corosync');
+  expect(await run('apply', four, { hosts: 'all' })).toMatchObject({ code: 0 });
+  expect((await cluster.quorum('pve4')).nodes).toEqual([1, 2, 3, 4]);
+  expect(await versions([...NODES, 'pve4'])).toEqual(Array(4).fill(`${version + 1}/${version + 1}`));
+  expect(await cluster.file('pve4')).toBe(await cluster.file('pve1'));
+  expect(await Promise.all(NODES.map(cluster.pid))).toEqual(pids);
+  expect(await run('check', four, { hosts: 'all' })).toMatchObject({ code: 0 });
+  const three = '{ nodelist: { absent: [pve4] } }';
+  expect(await run('apply', three, { hosts: 'all' })).toMatchObject({ code: 0 });
+  expect(await cluster.pid('pve4')).toBeNull();
+  expect((await lab.exec('pve4', ['ls', CONF])).code).not.toBe(0);
+  for (const node of NODES) expect(await cluster.quorum(node)).toEqual({ quorate: true, nodes: [1, 2, 3] });
+  expect(await cluster.must('pve1', 'corosync-quorumtool', '-s')).toMatch(/Expected votes: +3/);
+  expect(await versions()).toEqual(Array(3).fill(`${version + 2}/${version + 2}`));
+  expect(await run('check', three, { hosts: 'all' })).toMatchObject({ code: 0 });
+});
