@@ -24,7 +24,7 @@ function shapeOf(section: Section): Record<string, z.ZodType> {
 
 function valueSchema(key: Key): z.ZodType {
   const only = key.only === undefined ? '' : ` (${key.only.join(', ')} only)`;
-  const about = `${key.about}${only}: ${kindText(key.kind)}`;
+  const about = `${key.about}${only}. Takes ${kindText(key.kind)}`;
   return z
     .unknown()
     .superRefine((value, context) => {

@@ -37,8 +37,10 @@ export function textOf(kind: Kind, value: Given): string | null {
 export function kindText(kind: Kind): string {
   switch (kind.is) {
     case 'number': {
-      const unit = kind.unit === undefined ? '' : ` (${kind.unit})`;
-      return `a whole number from ${kind.min} to ${kind.max}${unit}`;
+      const unit = kind.unit === undefined ? '' : ` ${kind.unit}`;
+      // The largest that the file can hold says nothing of what makes sense.
+      const range = kind.max >= 4_294_967_295 ? `${kind.min} or more` : `${kind.min} to ${kind.max}`;
+      return `a whole number, ${range}${unit}`;
     }
     case 'words':
       return kind.words.length === 1 ? `"${kind.words[0]}"` : `one of ${kind.words.join(', ')}`;

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentSession } from '../../../src/agent/session.ts';
-import { UnreachableError } from '../../../src/core/errors.ts';
+import { HostError, UnreachableError } from '../../../src/core/errors.ts';
 import type { RunEvent } from '../../../src/core/events.ts';
-import type { Observations, Resource, Stage, Together } from '../../../src/core/resource.ts';
+import type { Condition, Observations, Resource, Stage, Together, TogetherPlan } from '../../../src/core/resource.ts';
 import type { CompiledPlay, HostTask } from '../../../src/core/task.ts';
 import { applyPlays } from '../../../src/engine/apply.ts';
 import type { OpenedSession } from '../../../src/engine/fleet.ts';
@@ -269,6 +269,78 @@ describe('a task that is done on all hosts together', () => {
     ];
     expect((await apply(plays)).exitCode).toBe(0);
     expect(now('a', 'b')).toEqual(['new/new', 'new/new']);
+  });
+});
+
+/** The task of which the last stage waits for a condition of the test's own. */
+function waiting(
+  until: Partial<Condition> & Pick<Condition, 'problem'>,
+  undo: TogetherPlan['undo'] = () => ({ stages: [] }),
+) {
+  const hosts = ['a', 'b'];
+  const resources = hosts.map((host): Resource => {
+    const resource = shared(host);
+    const plan = (seen: ReadonlyMap<string, Observations>): TogetherPlan => {
+      const stages = resource.together?.plan(seen).stages ?? [];
+      return {
+        stages: [...stages, { name: 'wait', steps: new Map(), until: { hosts, reads: [], seconds: 3, ...until } }],
+        undo,
+      };
+    };
+    return { ...resource, together: { plan } };
+  });
+  return [
+    toyPlay(
+      Object.fromEntries(
+        hosts.map((host, index) => [host, [toyTask(host, 'shared', resources.slice(index, index + 1))]]),
+      ),
+    ),
+  ];
+}
+
+describe('a condition after a stage', () => {
+  it('has to hold without a break for as long as it says', async () => {
+    const looks: (string | null)[] = ['not yet', null, 'gone again', null];
+    const began = performance.now();
+    const { exitCode } = await apply(
+      waiting({ steadySeconds: 0.5, problem: () => (looks.length > 1 ? (looks.shift() ?? null) : (looks[0] ?? null)) }),
+    );
+    expect(exitCode).toBe(0);
+    expect(performance.now() - began).toBeGreaterThan(3 * 300 + 500);
+    const { hosts } = await apply(waiting({ seconds: 0.4, steadySeconds: 5, problem: () => null }));
+    expect(hosts['a']?.tasks[0]?.error).toContain('"wait" within 0.4 s: it did not last');
+  });
+
+  it('is not waited for where it will not come to hold, and what takes it back knows how the hosts are', async () => {
+    const seen: unknown[] = [];
+    const began = performance.now();
+    const hopeless = waiting(
+      {
+        seconds: 20,
+        problem: () => {
+          throw new HostError('the daemon has ended', { hint: 'look at its log' });
+        },
+      },
+      (begun, now) => {
+        seen.push(begun, ...[...now].map(([host, of]) => [host, of.file(daemon(host))?.text]));
+        return { stages: [], advice: 'start it again' };
+      },
+    );
+    const { hosts } = await apply(hopeless);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(hosts['b']?.tasks[0]?.error).toContain('"wait": the daemon has ended (look at its log); start it again');
+    expect(seen).toEqual([3, ['a', 'new'], ['b', 'new']]);
+  });
+
+  it('is cut short by Ctrl-C', async () => {
+    const began = performance.now();
+    const problem = () => {
+      interrupt.abort();
+      return 'not yet';
+    };
+    const { hosts } = await apply(waiting({ seconds: 20, problem }, () => ({ stages: [] })));
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(hosts['a']?.tasks[0]?.error).toContain('interrupted');
   });
 });
 
