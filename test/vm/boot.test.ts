@@ -17,7 +17,7 @@ beforeAll(async () => {
     'boot',
     machines,
     `- hosts: cluster
-  probe: { group: 239.192.77.1, interface: vmbr0, count: 20, interval: 10ms, max_loss: 0 }
+  probe: { group: 239.192.77.1, interface: vmbr0, count: 20, interval: 10ms, max_loss: 20 }
   tasks:
     - bridge: { name: vmbr0, multicast_querier: true, multicast_query_use_ifaddr: true, multicast_query_interval: 60, multicast_stats_enabled: true }
     - sysctl: { net.core.rmem_max: 8388608, net.core.wmem_max: 8388608, net.core.netdev_max_backlog: 5000, net.ipv4.conf.vmbr0.rp_filter: 1 }

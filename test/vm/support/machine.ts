@@ -20,6 +20,10 @@ export interface Machine {
   reset(): Promise<void>;
   /** `systemctl reboot`; returns when systemd says that it is up again. */
   reboot(): Promise<void>;
+  /** The plug is pulled: nothing that was not on the disk yet gets there. */
+  pullPlug(): Promise<void>;
+  /** Switched on again, with the disk as it is. */
+  switchOn(power?: Partial<PowerOn>): Promise<void>;
   /** `systemctl poweroff`, then switched on in another way, with the disk as it is. */
   powerCycle(power: Partial<PowerOn>): Promise<void>;
 }
@@ -42,6 +46,10 @@ export function machine(index: number): Machine {
   const disconnect = () => ssh([...shared, '-O', 'exit'], []);
   const ready = (bootedBefore: string) =>
     waitUntilUp(index, (words) => ssh(['-o', 'ConnectTimeout=5'], words), bootedBefore);
+  const switchOn = async (power: Partial<PowerOn> = {}): Promise<void> => {
+    await powerOn(index, { ...DEFAULT_POWER, ...power });
+    await ready('');
+  };
   return {
     name,
     exec,
@@ -67,8 +75,12 @@ export function machine(index: number): Machine {
       await disconnect();
       await ready(before);
     },
+    async pullPlug() {
+      await powerOff(index);
+      await disconnect();
+    },
+    switchOn,
     async powerCycle(power) {
-      const before = await out('cat', BOOT_ID);
       await exec('systemctl', 'poweroff');
       await disconnect();
       const end = Date.now() + PATIENCE_MS;
@@ -76,8 +88,7 @@ export function machine(index: number): Machine {
         if (Date.now() > end) throw new Error(`${name} does not switch itself off: ${lastWords(index)}`);
         await sleep(200);
       }
-      await powerOn(index, { ...DEFAULT_POWER, ...power });
-      await ready(before);
+      await switchOn(power);
     },
   };
 }
