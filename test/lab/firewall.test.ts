@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Report } from '../../src/core/report.ts';
-import { mcastctl } from '../support/cli.ts';
+import { mcastctl, startMcastctl } from '../support/cli.ts';
 import { IPTABLES_PERSISTENT_LAYER, type Lab, startLab } from '../support/lab.ts';
 
 // One playbook on nodes with different firewalls: pve1 iptables, pve2 nftables, pve3 none. One story, in order.
@@ -113,6 +113,46 @@ test('where two are active, both have to let the packets through, and it is told
   expect((await run('check', file)).code).toBe(0);
   expect(await onNode('pve1', 'nft', 'list', 'chain', 'inet', 'filter', 'input')).toContain('igmp');
 });
+
+const rules = async (): Promise<string[]> => [
+  await onNode('pve1', 'iptables', '-S'),
+  await onNode('pve1', 'nft', '-s', 'list', 'table', 'inet', 'filter'),
+  await onNode('pve2', 'nft', '-s', 'list', 'ruleset'),
+];
+
+test('taken away between nodes it makes multicast worse: every rule is put back where it was', {
+  timeout: 60_000,
+}, async () => {
+  const before = await rules();
+  const { code, report } = await run(
+    'apply',
+    playbook('worse', '{ accept: [multicast], state: absent, family: ipv4 }'),
+  );
+  expect([code, taskOf(report, 'pve1')?.status]).toEqual([1, 'rolled-back']);
+  expect(taskOf(report, 'pve1')?.error).toContain('multicast is worse than before');
+  expect(await rules()).toEqual(before);
+});
+
+test('a node whose controller is gone takes its rules back by itself', { timeout: 60_000 }, async () => {
+  const before = await rules();
+  const file = playbook('more', '{ accept: [corosync], ports: 7000-7010, source: 198.18.0.0/16 }');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('count: 5, interval: 10ms', 'duration: 4s'));
+  const running = startMcastctl(['apply', lab.inventory, '-p', file, '--confirm-timeout', '5']);
+  const done = running.done.catch(() => null);
+  await until(async () => (await rules()).slice(0, 2).every((text) => text.includes('198.18.0.0/16')));
+  running.child.kill('SIGKILL');
+  await done;
+  await until(async () => JSON.stringify(await rules()) === JSON.stringify(before));
+});
+
+/** Waits until something is so, for 30 seconds at most. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 30_000;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error(`it did not come to be: ${(await rules()).join('')}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
 
 test('absent takes it away on each of them', { timeout: 60_000 }, async () => {
   const gone = playbook('gone', '{ accept: [multicast, corosync, igmp], state: absent }');
