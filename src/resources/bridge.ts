@@ -1,7 +1,8 @@
 import type { Change, Observations, Resource, ResourcePlan, ResourceType } from '../core/resource.ts';
+import { guestsResource } from './bridge/guests.ts';
 import { planInterfaces } from './bridge/ifupdown.ts';
 import { NETWORKD_READS, planNetworkd } from './bridge/networkd.ts';
-import { BridgeParams, wantedOf } from './bridge/params.ts';
+import { BridgeParams, guestsWantedOf, wantedOf } from './bridge/params.ts';
 import { shown, type Wanted } from './bridge/properties.ts';
 import { planRuntime, runtimeReads } from './bridge/runtime.ts';
 import { INTERFACES_READS, MAIN, type PersistentPlan, readTree } from './interfaces/files.ts';
@@ -25,7 +26,13 @@ export const bridge = {
     '    multicast_query_use_ifaddr: true',
     '',
   ].join('\n'),
-  resources: (params) => [bridgeResource(params)],
+  resources(params) {
+    const guests = guestsWantedOf(params);
+    return [
+      ...(wantedOf(params).length > 0 ? [bridgeResource(params)] : []),
+      ...(guests.length > 0 ? [guestsResource(params.name, guests)] : []),
+    ];
+  },
 } satisfies ResourceType<typeof BridgeParams>;
 
 function bridgeResource(params: BridgeParams): Resource {

@@ -41,6 +41,18 @@ const oneOf = (what: string, values: readonly [number, ...number[]]) =>
     .optional()
     .describe(what);
 
+const GUESTS_EXPECTED = 'must be true, false or a mapping of properties, such as { multicast_snooping: false }';
+
+/** The properties of guests' bridges that can be set: they have no address and no use for timers of their own. */
+const GuestProperties = z
+  .strictObject({
+    multicast_snooping: flag('As the one of the bridge, on the bridges of its guests'),
+    multicast_querier: flag('As the one of the bridge, on the bridges of its guests; they query from 0.0.0.0'),
+    multicast_igmp_version: oneOf('As the one of the bridge, on the bridges of its guests', [2, 3]),
+    multicast_mld_version: oneOf('As the one of the bridge, on the bridges of its guests', [1, 2]),
+  })
+  .refine((guests) => Object.values(guests).some((value) => value !== undefined), 'names no property of the guests');
+
 /** What a `bridge` task takes. At least one property besides the name. */
 export const BridgeParams = z
   .strictObject({
@@ -73,6 +85,12 @@ export const BridgeParams = z
         'Number of group entries that the bridge keeps: a whole number, 1 to 65536, before Linux 4.20 a power of two',
       ),
     multicast_stats_enabled: flag('Whether the bridge counts IGMP and MLD messages'),
+    guests: z
+      .union([z.boolean(), GuestProperties], { error: GUESTS_EXPECTED })
+      .optional()
+      .describe(
+        'Bridges that Proxmox VE made for guests of this bridge (fwbr100i0, vmbr0v50): true gives them its multicast_snooping and multicast_querier, a mapping what it says; now only, they do not outlive the guest',
+      ),
   })
   .superRefine((params, context) => {
     // With an unknown key, which may be a misspelt property, this would be noise.
@@ -84,8 +102,19 @@ export const BridgeParams = z
 /** The checked parameters of a `bridge` task. */
 export type BridgeParams = z.output<typeof BridgeParams>;
 
+/** What Proxmox VE copies from a bridge to the one of a guest's network device when it is plugged in (PVE::Network). */
+const COPIED = ['multicast_snooping', 'multicast_querier'];
+
+/** The properties that the bridges of guests shall have, in the kernel's units; none where they are not managed. */
+export function guestsWantedOf(params: BridgeParams): readonly Wanted[] {
+  const { guests } = params;
+  if (guests === undefined || guests === false) return [];
+  if (guests !== true) return wantedOf(guests);
+  return wantedOf(params).filter(({ property }) => COPIED.includes(property.name));
+}
+
 /** The properties that a task names, in the kernel's units. */
-export function wantedOf(params: BridgeParams): readonly Wanted[] {
+export function wantedOf(params: Partial<BridgeParams>): readonly Wanted[] {
   const given = params as Readonly<Record<string, unknown>>;
   return PROPERTIES.flatMap((property) => {
     const value = given[property.name];
@@ -102,7 +131,11 @@ function crossFaults(params: Readonly<Record<string, unknown>>): { path: string[
     const value = params[name];
     return typeof value === 'number' ? value : undefined;
   };
-  if (PROPERTIES.every((property) => params[property.name] === undefined)) {
+  const isGiven = (name: string): boolean => params[name] !== undefined;
+  if (params['guests'] === true && !COPIED.some(isGiven)) {
+    faults.push({ path: ['guests'], message: `copies ${COPIED.join(' and ')}: add one of them, or write a mapping` });
+  }
+  if (!PROPERTIES.some(({ name }) => isGiven(name)) && typeof params['guests'] !== 'object') {
     faults.push({ path: [], message: 'names no property: add at least one, such as multicast_querier: true' });
   }
   const response = of('multicast_query_response_interval');
