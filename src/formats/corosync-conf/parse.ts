@@ -166,23 +166,28 @@ function badLine(body: string): Refusal | undefined {
 
 function badItem(block: ConfBlock, key: string, body: string): Refusal | undefined {
   const column = indentOf(body);
-  const path = join(block.path, key);
   if (byteLength(block.path) + byteLength(key) + 1 >= MAX_PATH) {
     return { fault: `the names of the blocks and the key have more than ${MAX_PATH - 2} bytes together`, column };
   }
+  const only = ONLY_KEYS.find(([around]) => isWithin(block.path, around))?.[1];
+  if (only !== undefined) {
+    const names = only.map((name) => `"${name}"`).join(' and ');
+    return only.includes(key)
+      ? undefined
+      : { fault: `corosync takes no "${key}" in "${block.path}", only ${names}`, column };
+  }
+  // Names of blocks in a node are not part of what is stored.
+  const path = join(isWithin(block.path, 'nodelist.node') ? 'nodelist.node' : block.path, key);
   if (!KEY.test(path)) {
     const hint = 'corosync takes letters of ASCII, digits and ". _ - / :" in the names of keys and blocks';
     return { fault: `corosync can't store the key "${path}": it has a character that is not allowed`, column, hint };
   }
-  if (path.length < MIN_PATH) {
-    return { fault: `corosync can't store the key "${path}": it has less than ${MIN_PATH} characters`, column };
-  }
-  const only = ONLY_KEYS.find(([around]) => block.path === around || block.path.startsWith(`${around}.`))?.[1];
-  if (only === undefined || only.includes(key)) return undefined;
-  return {
-    fault: `corosync takes no "${key}" in "${block.path}", only ${only.map((name) => `"${name}"`).join(' and ')}`,
-    column,
-  };
+  if (path.length >= MIN_PATH) return undefined;
+  return { fault: `corosync can't store the key "${path}": it has less than ${MIN_PATH} characters`, column };
+}
+
+function isWithin(path: string, around: string): boolean {
+  return path === around || path.startsWith(`${around}.`);
 }
 
 function badBlock(block: ConfBlock, name: string, depth: number, body: string): Refusal | undefined {
