@@ -154,9 +154,11 @@ function meaning(block: ConfBlock, changed: Readonly<Record<number, string>> = {
   return `${block.name}{${[...items, ...block.blocks.map((inner) => meaning(inner, changed))].join('\n')}}`;
 }
 
-/** What Proxmox could read it can still read. */
+/** What Proxmox could read, and as corosync does, it can still read. */
 function proxmoxToo(conf: CorosyncConf, text: string): string | undefined {
-  if (proxmoxFault(printCorosyncConf(conf)) !== null) return undefined;
+  const items = allBlocks(conf.root).flatMap((block) => block.items);
+  if (proxmoxFault(printCorosyncConf(conf)) !== null || !items.every(({ value }) => /^\S+$/.test(value)))
+    return undefined;
   const fault = proxmoxFault(text);
   return fault === null ? undefined : `Proxmox does not read it any more: ${fault}`;
 }

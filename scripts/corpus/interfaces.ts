@@ -97,10 +97,13 @@ function physical(number: number, raw: string): readonly number[] {
     .map((_, index) => number - 1 + index);
 }
 
+/** What a file says, but for backslashes at its very end: they go where a line follows. */
 function meaning(file: InterfacesFile): readonly { readonly stanza: string; readonly options: readonly string[] }[] {
   return file.stanzas.map((stanza) => ({
     stanza: lineAt(file, stanza.header).value,
-    options: stanza.options.map((index) => `${lineAt(file, index).key} ${lineAt(file, index).value}`),
+    options: stanza.options.map((index) =>
+      `${lineAt(file, index).key} ${lineAt(file, index).value}`.replace(/[ \t\\]+$/, ''),
+    ),
   }));
 }
 

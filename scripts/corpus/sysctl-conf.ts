@@ -2,12 +2,12 @@ import {
   bootSetting,
   bootTable,
   isGlob,
+  parseSysctlConf,
   parseSysctlRows,
   printSysctlRows,
   type SysctlRow,
   setInDropIn,
   sysctlKey,
-  sysctlPath,
 } from '../../src/formats/sysctl-conf.ts';
 import { format, type Opened, type Trial } from './format.ts';
 
@@ -41,9 +41,9 @@ export const sysctlConf: Opened = format<readonly SysctlRow[]>({
   ],
 });
 
-/** A glob is no key; a dot in a name directly below /proc/sys, where there is none, has no dotted spelling. */
+/** A glob is no key, and a name that begins with "-", say, has no spelling that is read back. */
 function canBeSet(path: string): boolean {
-  return path !== '' && !isGlob(path) && sysctlPath(sysctlKey(path)) === path;
+  return path !== '' && !isGlob(path) && parseSysctlConf(`${sysctlKey(path)} = 1`)[0]?.path === path;
 }
 
 function trial(rows: readonly SysctlRow[], path: string): Trial {
