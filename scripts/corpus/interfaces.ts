@@ -23,14 +23,14 @@ export function interfaces(dialect: Dialect): Opened {
       {
         kind: 'change an option',
         trials: (file) =>
-          optionsOf(file).map((index) =>
+          plainOptionsOf(file).map((index) =>
             trial(file, index, lineAt(file, index), 1, () => withOptionValue(file, index, '7'), ['7']),
           ),
       },
       {
         kind: 'remove an option',
         trials: (file) =>
-          optionsOf(file).map((index) =>
+          plainOptionsOf(file).map((index) =>
             trial(file, index, lineAt(file, index), 0, () => withoutLine(file, index), []),
           ),
       },
@@ -40,6 +40,11 @@ export function interfaces(dialect: Dialect): Opened {
       },
     ],
   });
+}
+
+/** Without lines of backslashes alone, which nobody takes for options. */
+function plainOptionsOf(file: InterfacesFile): readonly number[] {
+  return optionsOf(file).filter((index) => !lineAt(file, index).key.includes('\\'));
 }
 
 function optionsOf(file: InterfacesFile): readonly number[] {
@@ -101,9 +106,9 @@ function physical(number: number, raw: string): readonly number[] {
 function meaning(file: InterfacesFile): readonly { readonly stanza: string; readonly options: readonly string[] }[] {
   return file.stanzas.map((stanza) => ({
     stanza: lineAt(file, stanza.header).value,
-    options: stanza.options.map((index) =>
-      `${lineAt(file, index).key} ${lineAt(file, index).value}`.replace(/[ \t\\]+$/, ''),
-    ),
+    options: stanza.options
+      .map((index) => `${lineAt(file, index).key} ${lineAt(file, index).value}`.replace(/[ \t\\]+$/, ''))
+      .filter((option) => option !== ''),
   }));
 }
 

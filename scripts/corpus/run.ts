@@ -147,7 +147,8 @@ function strayLine(before: string, after: string, trial: Trial, lines: Opened['l
   const end = (after.match(/\r?\n/g) ?? []).find((other) => !ends.has(other));
   if (end !== undefined) return `a line ends in ${JSON.stringify(end)}, as no other does`;
   const isEmptied = before === '' || after === '' || trial.touches.includes(old.length - 1);
-  return isEmptied || before.endsWith('\n') === after.endsWith('\n') ? undefined : 'the end of the last line changes';
+  const isEnded = (text: string) => /[\n\0]$/.test(text);
+  return isEmptied || isEnded(before) === isEnded(after) ? undefined : 'the end of the last line changes';
 }
 
 /** Among equal lines a difference may show any of them. */

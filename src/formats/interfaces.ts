@@ -105,9 +105,9 @@ export function withOption(
   const before = lineAt(file, after);
   const indent = after === stanza.header ? '\t' : indentOf(before);
   const end = lineEndOf(before);
-  const usual = end !== '' ? end : (file.lines.map(lineEndOf).find((other) => other !== '') ?? '\n');
+  const usual = end !== '' ? end : (/\r?\n/.exec(printInterfaces(file))?.[0] ?? '\n');
   // A backslash at the very end of the file would swallow the new line.
-  const kept = withoutDanglingEnd(before.raw, file.dialect).replace(/(?:\r?\n)?$/, end === '' ? usual : end);
+  const kept = withoutDanglingEnd(before.raw, file.dialect).replace(/\r?\n$|\r$/, '') + (end === '' ? usual : end);
   return withRaw(file, after, `${kept}${indent}${key} ${value}${end}`);
 }
 

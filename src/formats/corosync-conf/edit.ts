@@ -151,9 +151,13 @@ function insertAfter(conf: CorosyncConf, index: number, texts: readonly string[]
   const end = lineEnd(conf.lines[index]?.raw ?? '');
   const usual = end !== '' ? end : (conf.lines.map((line) => lineEnd(line.raw)).find((other) => other !== '') ?? '\n');
   if (index < 0) return reparsed(conf, texts.map((text) => text + usual).join('') + printCorosyncConf(conf));
-  const isLast = end === '';
-  const added = isLast ? usual + texts.join(usual) : texts.map((text) => text + usual).join('');
-  return rewritten(conf, (raw, at) => (at === index ? raw + added : undefined));
+  if (end !== '') {
+    return rewritten(conf, (raw, at) => (at === index ? raw + texts.map((text) => text + end).join('') : undefined));
+  }
+  // The file may have been cut between the two characters of a line end.
+  return rewritten(conf, (raw, at) => {
+    return at === index ? raw + (raw.endsWith('\r') ? '\n' : usual) + texts.join(usual) : undefined;
+  });
 }
 
 function rewritten(conf: CorosyncConf, change: (raw: string, index: number) => string | undefined): CorosyncConf {

@@ -211,6 +211,11 @@ describe('sets a value', () => {
     expect(() => edited(PROXMOX, (conf) => withValue(conf, 'totem', key, '1'))).toThrow(`can't be a key`);
   });
 
+  test('keeps a line end that was cut in half', () => {
+    const after = edited('totem {\r\n  x: 1\r\n}\r', (conf) => withValue(conf, 'quorum', 'votes', '1'));
+    expect(after).toBe('totem {\r\n  x: 1\r\n}\r\nquorum {\r\n  votes: 1\r\n}');
+  });
+
   test('takes it away everywhere', () => {
     const text = 'totem {\n a1: 1\n\ta1: 2\r\n}\ntotem {\na1: 3\nb1: 1\n}';
     expect(edited(text, (conf) => withoutValue(conf, 'totem', 'a1'))).toBe('totem {\n}\ntotem {\nb1: 1\n}');
