@@ -11,6 +11,8 @@ import {
 } from '../../src/formats/interfaces.ts';
 import { format, type Opened, type Trial } from './format.ts';
 
+type Meaning = readonly { readonly stanza: string; readonly options: readonly string[] }[];
+
 const KEY = 'bridge-mcquerier';
 
 export function interfaces(dialect: Dialect): Opened {
@@ -103,15 +105,17 @@ function physical(number: number, raw: string): readonly number[] {
 }
 
 /** What a file says, but for backslashes at its very end: they go where a line follows. */
-function meaning(file: InterfacesFile): readonly { readonly stanza: string; readonly options: readonly string[] }[] {
+function meaning(file: InterfacesFile): Meaning {
   return file.stanzas.map((stanza) => ({
     stanza: lineAt(file, stanza.header).value,
-    options: stanza.options
-      .map((index) => `${lineAt(file, index).key} ${lineAt(file, index).value}`.replace(/[ \t\\]+$/, ''))
-      .filter((option) => option !== ''),
+    options: stanza.options.map((index) =>
+      `${lineAt(file, index).key} ${lineAt(file, index).value}`.replace(/[ \t\\]+$/, ''),
+    ),
   }));
 }
 
-function differs(is: unknown, wanted: unknown): string | undefined {
-  return JSON.stringify(is) === JSON.stringify(wanted) ? undefined : 'the stanzas are not what was asked for';
+function differs(is: Meaning, wanted: Meaning): string | undefined {
+  const plain = (meaning: Meaning) =>
+    JSON.stringify(meaning.map((stanza) => ({ ...stanza, options: stanza.options.filter((option) => option !== '') })));
+  return plain(is) === plain(wanted) ? undefined : 'the stanzas are not what was asked for';
 }
