@@ -9,6 +9,7 @@ import { hostsEntry } from './hosts-entry.ts';
 import { igmp } from './igmp.ts';
 import { iptables } from './iptables.ts';
 import { nftables } from './nftables.ts';
+import { packages } from './package.ts';
 import { pveFirewall } from './pve-firewall.ts';
 import { ring } from './ring.ts';
 import { service } from './service.ts';
@@ -26,6 +27,7 @@ const ALL: readonly ResourceType[] = [
   igmp,
   iptables,
   nftables,
+  packages,
   pveFirewall,
   ring,
   service,
