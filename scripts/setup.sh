@@ -68,7 +68,7 @@ install_modules() {
 }
 
 # ifupdown2 would replace the machine's own ifupdown, firewalld would close its ports at the next boot, iptables-persistent would load
-# rules: they are unpacked for the lab's nodes, not installed.
+# rules, GRUB is nobody's boot loader here: they are unpacked for the lab's nodes, not installed.
 # Its name, and the packages it has where it is not one of that name.
 unpack() {
   package=$1
@@ -121,3 +121,4 @@ install_modules
 unpack ifupdown2
 unpack firewalld
 unpack iptables-persistent 'iptables-persistent netfilter-persistent'
+unpack grub 'grub-common grub2-common libdevmapper1.02.1'

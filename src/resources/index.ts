@@ -8,6 +8,7 @@ import { firewalld } from './firewalld.ts';
 import { hostsEntry } from './hosts-entry.ts';
 import { igmp } from './igmp.ts';
 import { iptables } from './iptables.ts';
+import { kernelCmdline } from './kernel-cmdline.ts';
 import { nftables } from './nftables.ts';
 import { packages } from './package.ts';
 import { pveFirewall } from './pve-firewall.ts';
@@ -26,6 +27,7 @@ const ALL: readonly ResourceType[] = [
   hostsEntry,
   igmp,
   iptables,
+  kernelCmdline,
   nftables,
   packages,
   pveFirewall,

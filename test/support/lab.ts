@@ -27,6 +27,9 @@ export const FIREWALLD_LAYER = new URL('../../.cache/layers/firewalld', import.m
 /** What iptables-persistent is unpacked to: a layer for nodes that shall have it. */
 export const IPTABLES_PERSISTENT_LAYER = new URL('../../.cache/layers/iptables-persistent', import.meta.url).pathname;
 
+/** What GRUB's grub-mkconfig and update-grub are unpacked to: a layer for nodes that shall have them. */
+export const GRUB_LAYER = new URL('../../.cache/layers/grub', import.meta.url).pathname;
+
 let count = 0;
 
 /**
@@ -39,7 +42,7 @@ export async function startLab(
   const name = `test-${process.pid}-${++count}-${Date.now().toString(36)}`;
   const said: string[] = [];
   const io = { out: () => undefined, err: (text: string) => void said.push(text) };
-  for (const layer of [IFUPDOWN2_LAYER, FIREWALLD_LAYER, IPTABLES_PERSISTENT_LAYER]) {
+  for (const layer of [IFUPDOWN2_LAYER, FIREWALLD_LAYER, IPTABLES_PERSISTENT_LAYER, GRUB_LAYER]) {
     if (options.layers?.includes(layer) && !existsSync(layer))
       throw new Error(`the layer ${layer} is missing: run "npm run setup"`);
   }
