@@ -6,6 +6,7 @@ export {
   withAttributeOf,
   withElement,
   withoutAttribute,
+  withoutElement,
 } from './cluster-conf/edit.ts';
 export {
   type ClusterConf,

@@ -1,5 +1,6 @@
 import type { ResourceType } from '../core/resource.ts';
 import { bridge } from './bridge.ts';
+import { cman } from './cman.ts';
 import { command } from './command.ts';
 import { corosync } from './corosync.ts';
 import { file } from './file.ts';
@@ -19,6 +20,7 @@ import { template } from './template.ts';
 
 const ALL: readonly ResourceType[] = [
   bridge,
+  cman,
   command,
   corosync,
   file,

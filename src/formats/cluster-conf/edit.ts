@@ -41,6 +41,18 @@ export function withoutAttribute(conf: ClusterConf, path: string, name: string):
 }
 
 /**
+ * The file without the first element with a path and what is in it; with its line, where nothing else stands there.
+ * @param path of an element within the outermost
+ */
+export function withoutElement(conf: ClusterConf, path: string): ClusterConf {
+  const [element] = elementsAt(conf, path);
+  if (element === undefined || element === conf.root) return conf;
+  const before = /\r?\n[ \t]*$/.exec(conf.text.slice(0, element.start))?.[0] ?? '';
+  const isAlone = /^[ \t]*\r?\n/.test(conf.text.slice(element.end));
+  return replaced(conf, element.start - (isAlone ? before.length : 0), element.end, '');
+}
+
+/**
  * As `withAttribute`, in one element of `conf`.
  * @throws HostError where the name or value can't stand in XML
  * @throws RangeError where the element is of another state of the file
