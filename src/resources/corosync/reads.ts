@@ -40,5 +40,5 @@ export const READS: readonly Read[] = [
   { read: 'dir', path: SYSTEMD, suffix: '.absent' },
   run(DEPENDENT_STATES),
   // Of an IPoIB device: datagram or connected.
-  { read: 'dir', path: '/sys/class/net', within: '', suffix: 'mode' },
+  { read: 'dir', path: '/sys/class/net', suffix: 'mode', within: '' },
 ];
