@@ -10,7 +10,7 @@ import {
   valueFaults,
 } from '../../formats/corosync-conf.ts';
 import type { Transport } from './keys.ts';
-import { type ClusterNode, linkDevice } from './node.ts';
+import { type ClusterNode, linkDevice, tokenOf } from './node.ts';
 import type { CorosyncParams } from './params.ts';
 import { VERSION } from './reads.ts';
 import { nodeBlock, transportOf } from './targets.ts';
@@ -89,11 +89,10 @@ function checkTieBreaker(conf: CorosyncConf): void {
 
 /** corosync.conf(5), "consensus": corosync 3.1.7 takes less, and forms odd memberships then. */
 function checkConsensus(conf: CorosyncConf): void {
-  const of = (key: string) => itemAt(conf, 'totem', key)?.value;
-  const consensus = of('consensus');
+  const consensus = itemAt(conf, 'totem', 'consensus')?.value;
   if (consensus === undefined) return;
   const nodes = blocksAt(conf, 'nodelist.node').length;
-  const token = Number(of('token') ?? 3000) + Math.max(0, nodes - 2) * Number(of('token_coefficient') ?? 650);
+  const token = tokenOf(conf);
   const least = Math.ceil(1.2 * token);
   if (Number(consensus) >= least) return;
   throw new HostError(

@@ -156,6 +156,13 @@ export function versionOf(conf: CorosyncConf): number {
   });
 }
 
+/** The token time that a file gives, in ms: it grows with the number of nodes (corosync.conf(5), "token_coefficient"). */
+export function tokenOf(conf: CorosyncConf): number {
+  const of = (key: string, byDefault: number) => Number(itemAt(conf, 'totem', key)?.value ?? byDefault);
+  const nodes = blocksAt(conf, 'nodelist.node').length;
+  return of('token', 3000) + Math.max(0, nodes - 2) * of('token_coefficient', 650);
+}
+
 /** The command that starts corosync on a node, for messages. */
 export function startCommand({ hasSystemd }: ClusterNode): string {
   return hasSystemd ? 'systemctl start corosync' : 'corosync';

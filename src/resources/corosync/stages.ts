@@ -9,8 +9,6 @@ import type { Target } from './targets.ts';
 /** Where the next file of a cluster of Proxmox VE is drafted: not ".new", which the GUI and pvecm share. */
 export const DRAFT = '/etc/pve/corosync.conf.mcastctl';
 
-/** Seconds that nodes have to find each other: some token timeouts, and what a busy machine adds. */
-const FORM_SECONDS = 45;
 /** Seconds that a membership has to last before it counts. */
 const STEADY_SECONDS = 1.5;
 
@@ -34,6 +32,8 @@ export interface Health {
   readonly ids: readonly number[];
   /** config_version that all of them have loaded; null: any. */
   readonly version: number | null;
+  /** Seconds that they have to find each other. */
+  readonly formSeconds: number;
 }
 
 /**
@@ -83,7 +83,7 @@ export function whole(health: Health): Condition {
 }
 
 function becomesWhole(health: Health): Condition {
-  return { ...whole(health), seconds: FORM_SECONDS, steadySeconds: STEADY_SECONDS };
+  return { ...whole(health), seconds: health.formSeconds, steadySeconds: STEADY_SECONDS };
 }
 
 /** Asks corosync itself, on every node, as its addresses matter; nothing is written. */
@@ -250,11 +250,11 @@ function namesOf(hosts: Hosts): string {
 }
 
 /** Nothing is done: those that live have to notice who is gone, and to have quorum without them. */
-export function quorumStage(hosts: readonly string[], gone: readonly number[]): Stage {
+export function quorumStage(hosts: readonly string[], gone: readonly number[], seconds: number): Stage {
   const until: Condition = {
     hosts,
     reads: RUNNING_READS,
-    seconds: FORM_SECONDS,
+    seconds,
     problem(seen) {
       for (const [host, of] of seen) {
         const running = runningOrStarting(of, host);

@@ -2,7 +2,7 @@ import { HostError } from '../../core/errors.ts';
 import type { Observations, TogetherPlan } from '../../core/resource.ts';
 import { blocksAt, type CorosyncConf, itemIn, printCorosyncConf } from '../../formats/corosync-conf.ts';
 import { heaviest } from './keys.ts';
-import { type ClusterNode, versionOf } from './node.ts';
+import { type ClusterNode, tokenOf, versionOf } from './node.ts';
 import type { CorosyncParams } from './params.ts';
 import { compareNode, impactOf, type NodePlan, wantedConf } from './plan.ts';
 import { LOCAL_CONF, SHARED_CONF } from './reads.ts';
@@ -82,6 +82,7 @@ function clusterOf(params: CorosyncParams, plans: ReadonlyMap<string, NodePlan>)
   );
   const ids = [...new Set([...members.values()].flatMap(({ running }) => running?.members ?? []))];
   const last = [...confs.values()][0] ?? source;
+  const formSeconds = formSecondsOf([source, ...confs.values()]);
   const listed = nodesOf(last).map(({ nodeid }) => nodeid);
   return {
     hosts,
@@ -91,13 +92,20 @@ function clusterOf(params: CorosyncParams, plans: ReadonlyMap<string, NodePlan>)
     confs,
     version,
     isShared: [...members.values()].some(({ isShared }) => isShared),
-    before: { hosts: [...members.keys()], ids, version: null },
+    before: { hosts: [...members.keys()], ids, version: null, formSeconds },
     after: {
       hosts: [...members.keys(), ...joining.keys()],
       ids: listed.some((id) => id === null) || listed.length === 0 ? ids : listed.flatMap((id) => id ?? []),
       version,
+      formSeconds,
     },
   };
+}
+
+/** Some token times, and what a busy machine adds. */
+function formSecondsOf(confs: readonly CorosyncConf[]): number {
+  const longest = Math.max(...confs.map(tokenOf));
+  return 15 + Math.ceil((4 * longest) / 1000);
 }
 
 interface ListedNode {

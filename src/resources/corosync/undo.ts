@@ -53,7 +53,9 @@ export function planUndo(
     const ours = wasStopping || !now.isQuorate ? now.dead : new Map();
     const stages = [
       ...(ours.size === 0 ? [] : [startStage('start', ours, { ...cluster.after, hosts: [], version: null }).stage]),
-      ...(now.isQuorate && now.alive.size > 0 ? [quorumStage([...now.alive.keys()], idsOf(now.dead))] : []),
+      ...(now.isQuorate && now.alive.size > 0
+        ? [quorumStage([...now.alive.keys()], idsOf(now.dead), cluster.before.formSeconds)]
+        : []),
     ];
     return { stages, advice: adviceOf(cluster, now, cluster.version) };
   }
@@ -118,6 +120,7 @@ function healthOf(cluster: ClusterPlan, now: Now): Health {
     hosts: [...now.alive.keys()],
     ids: cluster.before.ids.filter((id) => !out.has(id)),
     version: undoneVersion(cluster),
+    formSeconds: cluster.before.formSeconds,
   };
 }
 
