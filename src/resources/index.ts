@@ -1,5 +1,6 @@
 import type { ResourceType } from '../core/resource.ts';
 import { bridge } from './bridge.ts';
+import { bridgeVlan } from './bridge-vlan.ts';
 import { cman } from './cman.ts';
 import { command } from './command.ts';
 import { corosync } from './corosync.ts';
@@ -20,6 +21,7 @@ import { template } from './template.ts';
 
 const ALL: readonly ResourceType[] = [
   bridge,
+  bridgeVlan,
   cman,
   command,
   corosync,

@@ -83,7 +83,10 @@ function pairs(words: readonly string[]): [string, string][] {
 /** Names of the properties that a text mentions, under any of their spellings. */
 function mentioned(text: string, bridge: string): string[] {
   const others = /\/net\/([\w.-]+)\/bridge\/\w+/g;
-  const own = text.replace(others, (path, device) => (device === bridge ? path : ''));
+  // Settings of single VLANs have the same names (resource bridge_vlan).
+  const own = text
+    .replace(others, (path, device) => (device === bridge ? path : ''))
+    .replace(/\bbridge\s+vlan\s[^;&|]*/g, '');
   const words = new Set(own.match(/[A-Za-z_][A-Za-z0-9_]*/g) ?? []);
   return PROPERTIES.filter(
     ({ name, sysfs, ip, ifupdown2 }) =>

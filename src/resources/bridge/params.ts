@@ -1,45 +1,9 @@
 import * as z from 'zod';
 import { deviceName } from '../device-name.ts';
+import { count, flag, oneOf, seconds, timerFaults } from './fields.ts';
 import { PROPERTIES, toKernel, type Wanted } from './properties.ts';
 
-/** An hour: far above any sensible timer, below every value in the kernel's unit that people copy from sysfs. */
-const LONGEST = 3600;
-/** The largest response time that the one byte of an IGMPv2 query can say, in seconds (RFC 2236, 2.2). */
-const IGMP2_LONGEST_RESPONSE = 25.5;
-
-const flag = (what: string) =>
-  z
-    .boolean({
-      error: ({ input }) =>
-        `must be true or false, ${JSON.stringify(input) ?? 'nothing'} is ${input === null ? 'null' : `a ${typeof input}`}`,
-    })
-    .optional()
-    .describe(`${what}: true or false`);
-
-const count = (what: string, max: number) =>
-  z
-    .int({ error: `must be a whole number from 0 to ${max}` })
-    .min(0, `must be a whole number from 0 to ${max}`)
-    .max(max, `must be a whole number from 0 to ${max}`)
-    .optional()
-    .describe(`${what}: a whole number, 0 to ${max}`);
-
-const seconds = (what: string, min: number) => {
-  const range = `must be seconds, from ${min} to ${LONGEST}`;
-  return z
-    .number({ error: `${range}, as a number without unit` })
-    .min(min, range)
-    .max(LONGEST, `${range}; the kernel's own unit is a hundredth of it: 12500 in sysfs is 125 here`)
-    .multipleOf(0.01, `${range}, with two decimals at most`)
-    .optional()
-    .describe(`${what}: seconds, ${min} to ${LONGEST}, two decimals at most (ifupdown2 keeps whole seconds only)`);
-};
-
-const oneOf = (what: string, values: readonly [number, ...number[]]) =>
-  z
-    .literal([...values], { error: `must be one of ${values.join(', ')} (a number)` })
-    .optional()
-    .describe(what);
+const WHOLE = ' (ifupdown2 keeps whole seconds only)';
 
 const GUESTS_EXPECTED = 'must be true, false or a mapping of properties, such as { multicast_snooping: false }';
 
@@ -68,12 +32,16 @@ export const BridgeParams = z
       'Whether the bridge itself gets all groups as a multicast router: 0 never, 1 where queries say so, 2 always',
       [0, 1, 2],
     ),
-    multicast_query_interval: seconds('Time between two general queries', 1),
-    multicast_query_response_interval: seconds('Time that hosts have to answer a query', 0.1),
-    multicast_querier_interval: seconds('Time without a query after which another querier counts as gone', 0.1),
-    multicast_membership_interval: seconds('Time without a report after which a port counts as having left', 0.1),
-    multicast_last_member_interval: seconds('Time between the queries that follow a leave', 0.1),
-    multicast_startup_query_interval: seconds('Time between the first queries after the start', 1),
+    multicast_query_interval: seconds('Time between two general queries', 1, WHOLE),
+    multicast_query_response_interval: seconds('Time that hosts have to answer a query', 0.1, WHOLE),
+    multicast_querier_interval: seconds('Time without a query after which another querier counts as gone', 0.1, WHOLE),
+    multicast_membership_interval: seconds(
+      'Time without a report after which a port counts as having left',
+      0.1,
+      WHOLE,
+    ),
+    multicast_last_member_interval: seconds('Time between the queries that follow a leave', 0.1, WHOLE),
+    multicast_startup_query_interval: seconds('Time between the first queries after the start', 1, WHOLE),
     multicast_last_member_count: count('Number of queries that follow a leave', 255),
     multicast_startup_query_count: count('Number of queries sent at the start', 255),
     multicast_hash_max: z
@@ -124,13 +92,9 @@ export function wantedOf(params: Partial<BridgeParams>): readonly Wanted[] {
   });
 }
 
-/** Rules between parameters. Sources: RFC 3376, 8.3 and 8.4; RFC 2236, 2.2. */
+/** Rules between parameters. */
 function crossFaults(params: Readonly<Record<string, unknown>>): { path: string[]; message: string }[] {
   const faults: { path: string[]; message: string }[] = [];
-  const of = (name: string) => {
-    const value = params[name];
-    return typeof value === 'number' ? value : undefined;
-  };
   const isGiven = (name: string): boolean => params[name] !== undefined;
   if (params['guests'] === true && !COPIED.some(isGiven)) {
     faults.push({ path: ['guests'], message: `copies ${COPIED.join(' and ')}: add one of them, or write a mapping` });
@@ -138,28 +102,5 @@ function crossFaults(params: Readonly<Record<string, unknown>>): { path: string[
   if (!PROPERTIES.some(({ name }) => isGiven(name)) && typeof params['guests'] !== 'object') {
     faults.push({ path: [], message: 'names no property: add at least one, such as multicast_querier: true' });
   }
-  const response = of('multicast_query_response_interval');
-  const query = of('multicast_query_interval');
-  const path = ['multicast_query_response_interval'];
-  if (response !== undefined && query !== undefined && response >= query) {
-    faults.push({ path, message: `must be less than multicast_query_interval (${query}), RFC 3376 section 8.3` });
-  }
-  if (response !== undefined && response > IGMP2_LONGEST_RESPONSE && of('multicast_igmp_version') === 2) {
-    faults.push({ path, message: `must be at most ${IGMP2_LONGEST_RESPONSE} with multicast_igmp_version: 2` });
-  }
-  const membership = of('multicast_membership_interval');
-  if (membership !== undefined && query !== undefined && membership <= query) {
-    faults.push({
-      path: ['multicast_membership_interval'],
-      message: `must be more than multicast_query_interval (${query}), or members time out between two queries`,
-    });
-  }
-  const querier = of('multicast_querier_interval');
-  if (querier !== undefined && query !== undefined && querier <= query) {
-    faults.push({
-      path: ['multicast_querier_interval'],
-      message: `must be more than multicast_query_interval (${query}), or a live querier counts as gone between two queries`,
-    });
-  }
-  return faults;
+  return [...faults, ...timerFaults(params)];
 }

@@ -35,7 +35,7 @@ export interface OptionLine {
 
 /** What a line gives, as a person writes it, and when. Attributes have phases of their own, between those of commands. */
 export interface Given {
-  readonly value: string | number;
+  readonly value: string | number | boolean;
   readonly phase: number;
 }
 
@@ -47,9 +47,9 @@ export interface StanzaSetting {
   readonly to: unknown;
   /** What a line gives; undefined: not this property. */
   read(line: OptionLine): Given | undefined;
-  isRight(value: string | number): boolean;
-  /** The value of such a line once it gives what is wanted. */
-  rewrite(line: OptionLine): string;
+  isRight(value: string | number | boolean): boolean;
+  /** The value of such a line once it gives what is wanted; undefined: it is for others too, a line after it has to say so. */
+  rewrite(line: OptionLine): string | undefined;
   /** The value of a line that gives a sister of the property, with this one put in; undefined: it can't take it. */
   extend(line: OptionLine): string | undefined;
   /** The line that gives it where none does. */
@@ -183,7 +183,8 @@ function withSetting(file: InterfacesFile, device: string, setting: StanzaSettin
     })
     .toSorted((a, b) => a.phase - b.phase)
     .at(-1);
-  if (given !== undefined) return withOptionValue(file, given.index, setting.rewrite(given.line));
+  const rewritten = given && setting.rewrite(given.line);
+  if (given !== undefined && rewritten !== undefined) return withOptionValue(file, given.index, rewritten);
   for (const { index, line } of options.toReversed()) {
     const value = setting.extend(line);
     if (value !== undefined) return withOptionValue(file, index, value);
