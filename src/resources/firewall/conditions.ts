@@ -19,6 +19,8 @@ export interface Conditions {
   readonly states: readonly string[] | null;
   /** Whatever else has to match, as the firewall writes it. */
   readonly others: readonly string[];
+  /** What has to match besides, where one of the above is said twice. */
+  readonly also?: readonly Conditions[];
 }
 
 export const ANY: Conditions = {
@@ -33,6 +35,16 @@ export const ANY: Conditions = {
   states: null,
   others: [],
 };
+
+/** Conditions with some more; what is said already has to match as well. */
+export function withConditions(all: Conditions, more: Partial<Conditions>): Conditions {
+  const keys = Object.keys(more) as (keyof Conditions)[];
+  const isTwice = keys.some((key) => all[key] !== null && JSON.stringify(all[key]) !== JSON.stringify(more[key]));
+  if (!isTwice) return { ...all, ...more };
+  // Of several states it is not foretold which a packet has.
+  if (more.states != null) return { ...all, others: [...all.others, `states ${more.states.join()}`] };
+  return { ...all, also: [...(all.also ?? []), { ...ANY, ...more }] };
+}
 
 /** Whether a rule concerns all wanted packets, none, or some, or can't tell. */
 export type Cover = 'all' | 'none' | 'some';
@@ -66,12 +78,13 @@ export function partsOf(wanted: Conditions, borders: readonly number[]): readonl
 
 /** Where the ports of rules begin, and the ports after their ends: between two of these all rules say the same of all ports. */
 export function portBorders(rules: readonly Conditions[]): readonly number[] {
-  return rules.flatMap(({ dports }) => (dports ?? []).flatMap(({ from, to }) => [from, to + 1]));
+  const all = rules.flatMap((rule) => [rule, ...(rule.also ?? [])]);
+  return all.flatMap(({ dports }) => (dports ?? []).flatMap(({ from, to }) => [from, to + 1]));
 }
 
 /** How much of the wanted packets the conditions match, states of connections left aside. */
 export function coverOf(rule: Conditions, wanted: Conditions): Cover {
-  const covers = [
+  const covers: Cover[] = [
     listCover(rule.family === null ? null : [rule.family], wanted.family === null ? null : [wanted.family]),
     listCover(rule.protocols, wanted.protocols),
     portCover(rule.dports, wanted.dports),
@@ -80,7 +93,8 @@ export function coverOf(rule: Conditions, wanted: Conditions): Cover {
     networkCover(rule.destinations, wanted.destinations),
     interfaceCover(rule, wanted),
     rule.others.every((other) => wanted.others.includes(other)) ? 'all' : 'some',
-  ] as const;
+    ...(rule.also ?? []).map((each) => coverOf(each, wanted)),
+  ];
   if (covers.includes('none')) return 'none';
   return covers.includes('some') ? 'some' : 'all';
 }

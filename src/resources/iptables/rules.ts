@@ -10,7 +10,7 @@ import {
   type RuleOption,
 } from '../../formats/iptables-save/canonical.ts';
 import type { Chains, IptablesRule } from '../../formats/iptables-save/chains.ts';
-import { ANY, type Conditions } from '../firewall/conditions.ts';
+import { ANY, type Conditions, withConditions } from '../firewall/conditions.ts';
 import type { Chain, ChainRule, Verdict } from '../firewall/judge.ts';
 import { type AcceptRule, MULTICAST, type PortRange, parsePorts, RULE_COMMENT, showPorts } from '../firewall/wish.ts';
 
@@ -64,8 +64,7 @@ export function verdictOf({ target }: CanonicalRule, isChain: (name: string) => 
 export function conditionsOfRule(rule: CanonicalRule): Conditions {
   let all: Conditions = { ...ANY, family: rule.family };
   const add = (read: Partial<Conditions> | null, text: string): void => {
-    const isTwice = (Object.keys(read ?? {}) as (keyof Conditions)[]).some((key) => all[key] !== null);
-    all = read === null || isTwice ? { ...all, others: [...all.others, text] } : { ...all, ...read };
+    all = read === null ? { ...all, others: [...all.others, text] } : withConditions(all, read);
   };
   for (const option of rule.base) add(readBase(option), JSON.stringify(option));
   for (const match of meaningfulMatches(rule)) add(readMatch(match, rule.family), moduleKey(match));

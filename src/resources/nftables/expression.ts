@@ -1,4 +1,4 @@
-import { ANY, type Conditions } from '../firewall/conditions.ts';
+import { ANY, type Conditions, withConditions } from '../firewall/conditions.ts';
 import type { Verdict } from '../firewall/judge.ts';
 import { type Family, MLD_TYPES, MULTICAST, type PortRange, parsePorts } from '../firewall/wish.ts';
 
@@ -61,17 +61,9 @@ export function conditionsOfMatches(
   let all: Conditions = { ...ANY, family: familyOfTable(tableFamily), others };
   for (const match of matches) {
     const read = readMatch(match);
-    const isTwice =
-      read === null ||
-      (Object.keys(read) as (keyof Conditions)[]).some((key) => key !== 'family' && isSaid(all, read, key));
-    all = isTwice || read === null ? { ...all, others: [...all.others, match.text] } : { ...all, ...read };
+    all = read === null ? { ...all, others: [...all.others, match.text] } : withConditions(all, read);
   }
   return all;
-}
-
-/** Whether a key is said already, and differently. */
-function isSaid(all: Conditions, read: Partial<Conditions>, key: keyof Conditions): boolean {
-  return all[key] !== null && JSON.stringify(all[key]) !== JSON.stringify(read[key]);
 }
 
 function numbers(values: readonly string[], names: Readonly<Record<string, number>>): readonly number[] | null {

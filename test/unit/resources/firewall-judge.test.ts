@@ -89,6 +89,11 @@ describe('what becomes of wanted packets', () => {
     ['new may not', ['ct state new drop', 'accept'], 'drop 0'],
     ['a set by name is not known', ['ip saddr @cluster accept'], 'drop end'],
     ['two fields at once are not taken apart', ['ip saddr . udp dport { 10.0.0.1 . 5405 } drop', 'accept'], 'accept 1'],
+    [
+      'what is said twice has to match twice',
+      ['udp dport 5000-6000 udp dport 5404-5408 accept', 'udp dport 5409-5412 accept'],
+      'accept 0',
+    ],
     ['goto is followed and does not return', ['goto other', 'accept'], 'drop end', { other: ['tcp dport 1 accept'] }],
     ['jump returns', ['jump other', 'accept'], 'accept 1', { other: ['udp dport 5000-6000 return', 'drop'] }],
     ['a jump that drops', ['jump other', 'accept'], 'drop 0', { other: ['jump third'], third: ['counter drop'] }],
