@@ -1,21 +1,22 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { ApplyOptions } from '../commands/change.ts';
+import type { HistoryOptions } from '../commands/history.ts';
 import type { CommonOptions } from '../commands/options.ts';
-import type { ApplyOptions, PlanOptions } from '../commands/run.ts';
-import { action, confirmTime, examples, invocation, io, notNegative, withHosts, withPlaybook } from './shared.ts';
+import type { RollbackOptions } from '../commands/rollback.ts';
+import type { PlanOptions } from '../commands/run.ts';
+import { action, count, examples, invocation, io, withChange, withHosts, withPlaybook } from './shared.ts';
 
 /** The commands that bring hosts to a playbook's state, or compare them with it. */
 export function addRunCommands(program: Command): void {
   const { signal } = invocation.interrupt;
 
-  const apply = program
-    .command('apply')
-    .option(
-      '--confirm-timeout <seconds>',
-      'time after which a node that hears nothing takes the task in hand back by itself',
-      confirmTime,
-      60,
-    )
-    .option('--lock-timeout <seconds>', 'time to wait for another run that changes a node', notNegative, 0);
+  const apply = withChange(program.command('apply'))
+    .option('--keep-going', 'go on with a host after a task that failed and was taken back')
+    .addOption(
+      new Option('--undo <what>', 'what is taken back where something failed: that task, or all that the run did')
+        .choices(['task', 'run'])
+        .default('task'),
+    );
   withPlaybook(withHosts(apply))
     .summary('bring hosts to the desired state: try, prove, keep')
     .description(
@@ -24,7 +25,7 @@ export function addRunCommands(program: Command): void {
     .addHelpText('after', examples('mcastctl apply inventory.yml', 'mcastctl apply inventory.yml -p site.yml -l pve2'))
     .action(
       action(async (file: string, options: ApplyOptions) => {
-        const { applyCommand } = await import('../commands/run.ts');
+        const { applyCommand } = await import('../commands/change.ts');
         return applyCommand(file, options, io(), signal);
       }),
     );
@@ -57,6 +58,44 @@ export function addRunCommands(program: Command): void {
       action(async (file: string, options: CommonOptions) => {
         const { checkCommand } = await import('../commands/run.ts');
         return checkCommand(file, options, io(), signal);
+      }),
+    );
+
+  const rollback = withChange(program.command('rollback'))
+    .option('--run <run>', 'the run to take back (default: the newest that changed something)')
+    .option('--force', 'also put back what somebody changed since');
+  withHosts(rollback)
+    .summary('take back what a run changed')
+    .description(
+      'Takes back what a run changed, task by task, the last first: tried, proved and kept like any change. What somebody changed since is left alone, with the three values, unless --force is given. "mcastctl history" lists the runs.',
+    )
+    .addHelpText(
+      'after',
+      examples('mcastctl rollback inventory.yml', 'mcastctl rollback inventory.yml --run 20260101-120000 --limit pve2'),
+    )
+    .action(
+      action(async (file: string, options: RollbackOptions) => {
+        const { rollbackCommand } = await import('../commands/rollback.ts');
+        return rollbackCommand(file, options, io(), signal);
+      }),
+    );
+
+  program
+    .command('history')
+    .argument('[run]', 'a run, or its beginning: shows what it changed')
+    .addOption(new Option('--format <format>', 'how to print the result').choices(['text', 'json']).default('text'))
+    .option('-o, --output <file>', 'write the result to a file instead of standard output')
+    .option('--last <number>', 'how many runs are listed', count, 20)
+    .option('--no-color', 'no colours (also: NO_COLOR in the environment)')
+    .summary('list the runs that changed something')
+    .description(
+      'Lists the runs of this user on this machine that changed hosts: who, when, what, result. With a run, what it changed.',
+    )
+    .addHelpText('after', examples('mcastctl history', 'mcastctl history 20260101-120000'))
+    .action(
+      action(async (run: string | undefined, options: HistoryOptions) => {
+        const { historyCommand } = await import('../commands/history.ts');
+        return historyCommand(run, options, io());
       }),
     );
 }

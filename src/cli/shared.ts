@@ -50,7 +50,7 @@ export function positive(text: string): number {
 }
 
 /** Parser of an option that takes a number from 0. */
-export function notNegative(text: string): number {
+function notNegative(text: string): number {
   const number = Number(text);
   if (text.trim() === '' || !Number.isFinite(number) || number < 0)
     throw new InvalidArgumentError('It must be a number of at least 0.');
@@ -58,7 +58,7 @@ export function notNegative(text: string): number {
 }
 
 /** Parser of the time of the dead-man's switch: below 5 s a busy node would undo what is only slow. */
-export function confirmTime(text: string): number {
+function confirmTime(text: string): number {
   const number = Number(text);
   if (!Number.isFinite(number) || number < 5 || number > 3600)
     throw new InvalidArgumentError('It must be seconds, from 5 to 3600.');
@@ -126,4 +126,16 @@ export function withPlaybook(command: Command): Command {
     )
     .option('-t, --tags <tags>', 'only tasks with one of these tags', listed)
     .option('--skip-tags <tags>', 'no tasks with one of these tags', listed);
+}
+
+/** The options of every command that changes hosts. */
+export function withChange(command: Command): Command {
+  return command
+    .option(
+      '--confirm-timeout <seconds>',
+      'time after which a node that hears nothing takes the task in hand back by itself',
+      confirmTime,
+      60,
+    )
+    .option('--lock-timeout <seconds>', 'time to wait for another run that changes a node', notNegative, 0);
 }

@@ -26,3 +26,11 @@ export interface CommonOptions extends PlaybookOptions {
   /** Seconds that one step on a node may take. */
   readonly commandTimeout: number;
 }
+
+/** What every command that changes hosts takes. */
+export interface ChangeOptions extends CommonOptions {
+  /** Seconds without a word of ours after which a node takes the task in hand back. */
+  readonly confirmTimeout: number;
+  /** Seconds to wait for another run that changes a node. */
+  readonly lockTimeout: number;
+}

@@ -1,3 +1,4 @@
+import type { Made } from './journal.ts';
 import type { Resource, ResourceId } from './resource.ts';
 import type { SourceRef } from './source.ts';
 
@@ -50,6 +51,8 @@ export interface TaskItem {
   when(facts: Facts): boolean;
   /** false: `when` looks at the facts. */
   readonly isConstant?: boolean;
+  /** What the resources were made of; left out where they were not made of parameters. */
+  readonly made?: Made;
 }
 
 /** Facts for those that don't look at them. */

@@ -32,6 +32,8 @@ export interface TaskOutcome {
   readonly isHalfDone?: boolean;
   /** Multicast was worse than before. */
   readonly isDisproved?: boolean;
+  /** What was done, where it stays. */
+  readonly done?: TaskPlan;
   /** The name of what the node will take back by itself, as nothing can be said to it any more. */
   readonly leftToNode?: string;
 }
@@ -69,7 +71,7 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
     else requireNone(plan, 'persistent', 'and there is no step that changes it');
     if (runtime.some((change) => change.after === 'keep')) await prove(plan, context);
     await restorer.disarm();
-    return { status: 'changed', reports: taskReports(plan, 'changed') };
+    return { status: 'changed', reports: taskReports(plan, 'changed'), done: plan };
   } catch (error) {
     if (error instanceof UndoneByNode) return undoneByNode(plan, error);
     // Whatever it was, a bug of ours included: what was begun is taken back.

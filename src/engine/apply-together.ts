@@ -83,7 +83,8 @@ export async function applyTogether(
     run.tell('proving');
     const worse = await untilAborted(context.prover.prove(), context.signal);
     if (worse.length > 0) throw new ProofFailed(`multicast is worse than before: ${worse.join('; ')}`);
-    return outcomes('changed', plans);
+    const changed = outcomes('changed', plans);
+    return new Map([...changed].map(([host, outcome]) => [host, { ...outcome, ...doneOf(plans.get(host)) }]));
   } catch (error) {
     const undone = await run.backward(compared);
     const why = error instanceof Interrupted ? 'interrupted' : errorText(error);
@@ -93,6 +94,11 @@ export async function applyTogether(
     const more = { isHalfDone: undone.isHalfDone, isDisproved };
     return withLost(outcomes(isRolledBack ? 'rolled-back' : 'failed', plans, text, more), members);
   }
+}
+
+/** What was done, for a host whose own resources differed. */
+function doneOf(plan: TaskPlan | undefined): Pick<TaskOutcome, 'done'> {
+  return plan?.resources.some((entry) => entry.status === 'differs') ? { done: plan } : {};
 }
 
 function withLost(outcomes: Map<string, TaskOutcome>, members: readonly Member[]): Map<string, TaskOutcome> {

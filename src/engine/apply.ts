@@ -21,12 +21,16 @@ export type OpenProber = (
 export interface ApplyContext extends RunContext {
   readonly openProber: OpenProber;
   readonly confirm: ConfirmOptions;
+  /** Whether hosts go on after a task that failed and was taken back whole. */
+  readonly keepGoing?: boolean;
 }
 
 /** A host while it is being changed. */
 interface HostState extends ReadHost {
   readonly lock: NodeLock;
   readonly reports: TaskReport[];
+  /** What was done to it and stays, in order. */
+  readonly done: TaskPlan[];
   readonly notified: Set<string>;
   /** Whether something was changed since `seen` was read, or enough time has passed for others to change it. */
   isStale: boolean;
@@ -50,6 +54,8 @@ export interface ApplyResult {
   readonly probe: ProbeReport | null;
   /** Whether every task is done, undone or not begun; false: a host may be between its old state and its new one. */
   readonly isWhole: boolean;
+  /** What was done to each host and stays, in order. */
+  readonly done: ReadonlyMap<string, readonly TaskPlan[]>;
 }
 
 /**
@@ -64,6 +70,7 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
       ...host,
       ...(await take(host, context)),
       reports: [],
+      done: [],
       notified: new Set(),
       stop: null,
       isCut: false,
@@ -94,7 +101,8 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
     if (state) context.emit({ type: 'host-done', host, report });
     hosts.set(host, report);
   }
-  return { hosts, probe, isWhole: [...states.values()].every((state) => !state.isHalfDone) };
+  const done = new Map([...states].map(([host, state]) => [host, state.done]));
+  return { hosts, probe, isWhole: [...states.values()].every((state) => !state.isHalfDone), done };
 }
 
 async function leave({ lock, close }: HostState): Promise<void> {
@@ -153,7 +161,7 @@ async function applyPlay(
       const scope = { play, prover, context, run, gathering };
       await Promise.all(batchStates.map((state) => applyHost(state, scope).finally(() => gathering.leave(state.host))));
       const failed = batchStates.find((state) => state.stop !== null);
-      if (failed) run.stop ??= `not done: ${failed.host} failed`;
+      if (failed && !context.keepGoing) run.stop ??= `not done: ${failed.host} failed`;
     }
   } finally {
     await prover.close().catch(() => {});
@@ -197,15 +205,17 @@ async function applyOne(state: HostState, task: HostTask, scope: Scope): Promise
     context,
   );
   state.reports.push(...outcome.reports);
+  if (outcome.done) state.done.push(outcome.done);
   context.emit({ type: 'task-done', host: state.host, reports: outcome.reports });
   if (outcome.isHalfDone) state.isHalfDone = true;
-  if (outcome.isDisproved) run.stop ??= `not done: task "${task.name}" on ${state.host} made multicast worse`;
+  if (outcome.isDisproved && !context.keepGoing)
+    run.stop ??= `not done: task "${task.name}" on ${state.host} made multicast worse`;
   if (outcome.lost) throw outcome.lost;
   if (outcome.status !== 'ok') state.isStale = true;
   if (outcome.status === 'changed') for (const name of task.notify) state.notified.add(name);
   if (outcome.status === 'ok' || outcome.status === 'changed') return;
   // Nothing is built on a host of which nobody knows how it is.
-  if (task.ignoreErrors && !outcome.isHalfDone) return;
+  if ((task.ignoreErrors || context.keepGoing) && !outcome.isHalfDone) return;
   state.stop = `not done: task "${task.name}" failed`;
 }
 

@@ -57,23 +57,24 @@ function compileItem(task: PlayTask, scope: Scope, context: HostContext): TaskIt
   if (condition === null) return { resources: [], when: () => false };
   // The parameters of a task that is skipped may name what this host has not: then it is shown without resources.
   const faults = condition === false ? new FaultList() : context.faults;
-  const resources = buildResources(task, scope, { ...context, faults });
-  if (typeof condition === 'boolean') return { resources, when: () => condition };
-  return { resources, when: condition, isConstant: false };
+  const built = buildResources(task, scope, { ...context, faults });
+  if (typeof condition === 'boolean') return { ...built, when: () => condition };
+  return { ...built, when: condition, isConstant: false };
 }
 
-function buildResources(task: PlayTask, scope: Scope, context: HostContext): readonly Resource[] {
+function buildResources(task: PlayTask, scope: Scope, context: HostContext): Pick<TaskItem, 'resources' | 'made'> {
   const { faults, host } = context;
+  const none = { resources: [] };
   const params = faults.collect(() => ({ value: scope.render(task.params) }), host);
-  if (params === undefined || task.type === null) return [];
+  if (params === undefined || task.type === null) return none;
   const { type } = task;
   const texts = context.sources.read(type, task.params, params.value, scope, faults, host);
-  if (texts === null) return [];
+  if (texts === null) return none;
   const built = faults.collect(() => context.resources.build(type, task.params, params.value, texts), host);
-  if (built === undefined) return [];
+  if (built === undefined) return none;
   if (built.ok) {
     refuseActions(task, built.resources, faults);
-    return built.resources;
+    return { resources: built.resources, made: { type: type.type, params: params.value, texts } };
   }
   const checked = {
     schema: type.schema,
@@ -83,7 +84,7 @@ function buildResources(task: PlayTask, scope: Scope, context: HostContext): rea
     missingAt: task.paramsAt,
   };
   faults.addAll(schemaFaults(built.issues, checked), host);
-  return [];
+  return none;
 }
 
 /** What is done each time it is asked for would be done by every run. */
