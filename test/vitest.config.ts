@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { STATE_HOME } from './support/state-home.ts';
 import { Tally } from './support/tally.ts';
 
 export default defineConfig({
@@ -7,6 +8,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/corpus/**', 'test/vm/**'],
     reporters: ['default', new Tally()],
+    env: { XDG_STATE_HOME: STATE_HOME },
+    globalSetup: ['test/support/state-home.ts'],
     mockReset: true,
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { STATE_HOME } from './support/state-home.ts';
 import { Tally } from './support/tally.ts';
 
 /** `npm run test:vm`: whole machines, which the files share one after the other. */
@@ -6,7 +7,8 @@ export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     include: ['test/vm/**/*.test.ts'],
-    globalSetup: ['test/vm/support/global-setup.ts'],
+    env: { XDG_STATE_HOME: STATE_HOME },
+    globalSetup: ['test/vm/support/global-setup.ts', 'test/support/state-home.ts'],
     reporters: ['verbose', new Tally()],
     fileParallelism: false,
     testTimeout: 300_000,
