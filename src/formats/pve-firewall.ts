@@ -62,7 +62,7 @@ export function parsePveFirewall(text: string, scope: FirewallScope, file: strin
   let offset = 0;
   const raws = text === '' ? [] : text.split(/(?<=\n)/);
   const lines = raws.map((raw, index): FirewallLine => {
-    const line = raw.replace(/\n$/, '').replace(/^[ \t]+|[ \t]+$/g, '');
+    const line = trimBlanks(raw.endsWith('\n') ? raw.slice(0, -1) : raw);
     const start = offset;
     offset += raw.length;
     const of = (content: Content): FirewallLine => ({ raw, number: index + 1, section, content });
@@ -83,6 +83,16 @@ export function parsePveFirewall(text: string, scope: FirewallScope, file: strin
   return { lines };
 }
 
+/** The text without blanks and tabs at both ends. Not by a pattern: that would take the square of their number. */
+function trimBlanks(text: string): string {
+  const isBlank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(start)) start++;
+  while (end > start && isBlank(end - 1)) end--;
+  return text.slice(start, end);
+}
+
 export function printPveFirewall({ lines }: FirewallFile): string {
   return lines.map(({ raw }) => raw).join('');
 }
@@ -100,11 +110,12 @@ function headOf(line: string, scope: FirewallScope): Section | null {
 
 function contentOf(line: string, section: Section | null): Content {
   if (section?.kind === 'options') {
-    const { key, value } = /^(?<key>[a-z_]+):\s*(?<value>.*?)\s*$/i.exec(line)?.groups ?? {};
-    return key === undefined ? { is: 'other' } : { is: 'option', key: key.toLowerCase(), value: value ?? '' };
+    const { key, value } = /^(?<key>[a-z_]+):(?<value>.*)$/is.exec(line)?.groups ?? {};
+    return key === undefined ? { is: 'other' } : { is: 'option', key: key.toLowerCase(), value: (value ?? '').trim() };
   }
   if (section?.kind === 'aliases') {
-    const { name, network } = /^(?<name>\S+)\s(?<network>\S+)$/.exec(line.replace(/\s*#.*$/, ''))?.groups ?? {};
+    const { name, network } =
+      /^(?<name>\S+)\s(?<network>\S+)$/.exec((line.split('#')[0] ?? '').trimEnd())?.groups ?? {};
     return name === undefined || network === undefined
       ? { is: 'other' }
       : { is: 'alias', name: name.toLowerCase(), network };

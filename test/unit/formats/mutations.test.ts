@@ -8,6 +8,7 @@ import { FormatError } from '../../../src/formats/format-error.ts';
 import { type Dialect, parseInterfaces, printInterfaces } from '../../../src/formats/interfaces.ts';
 import { parseIptablesList, parseIptablesSave, printIptablesSave } from '../../../src/formats/iptables-save.ts';
 import { parseProcIgmp, parseProcIgmp6, printProcIgmp, printProcIgmp6 } from '../../../src/formats/proc-igmp.ts';
+import { parsePveFirewall, printPveFirewall } from '../../../src/formats/pve-firewall.ts';
 import { parseSysctlRows, printSysctlRows } from '../../../src/formats/sysctl-conf.ts';
 import { mutate, randomNumbers } from '../../support/mutate.ts';
 
@@ -41,6 +42,10 @@ const SYSCTL = [
   'vm.swappiness=1\r\nnet.ipv4.tcp_rmem = 4096\t87380 6291456\r\n\r\nnet.core.rmem_max',
 ];
 
+const PVE_FIREWALL = [
+  '[OPTIONS]\n\nenable: 1\npolicy_in: DROP\n\n[ALIASES]\nring 10.1.0.0/24 # x\n\n[IPSET management]\n!10.0.0.2\n\n[RULES]\n\nIN SSH(ACCEPT) -i vmbr0 -source dc/ring -log nolog # x\n|IN ACCEPT -p udp -dport 5404:5405 # mcastctl\nGROUP nodes\n\n[group nodes] # y\nOUT DROP --proto tcp\n',
+  '[options]\nenable: 0\r\n[RULES]\n\tIN REJECT -dest ff00::/8',
+];
 const IPTABLES = [
   '# x\n*filter\n:INPUT DROP [1:2]\n:X - [0:0]\n[0:0] -A INPUT -p udp -m comment --comment "a \\"b\\"" -j X\n-I INPUT 1 ! -s 10.0.0.0/8 -j DROP\n-A X -j RETURN\nCOMMIT\n*nat\n-N Y\n-D INPUT -p udp\nCOMMIT\n',
   '*raw\r\n:PREROUTING\tACCEPT [0:0]\r\n-A PREROUTING -d ff00::/8 -j CT --notrack\r\n\r\nCOMMIT',
@@ -74,6 +79,8 @@ const FORMATS: readonly (readonly [name: string, seeds: readonly string[], round
   ['interfaces, ifupdown', INTERFACES, interfaces('ifupdown')],
   ['interfaces, ifupdown2', INTERFACES, interfaces('ifupdown2')],
   ['sysctl.d', SYSCTL, (text) => printSysctlRows(parseSysctlRows(text))],
+  ['cluster.fw', PVE_FIREWALL, (text) => printPveFirewall(parsePveFirewall(text, 'cluster', 'cluster.fw'))],
+  ['host.fw', PVE_FIREWALL, (text) => printPveFirewall(parsePveFirewall(text, 'host', 'host.fw'))],
   ['iptables-save', IPTABLES, (text) => printIptablesSave(parseIptablesSave(text, 'rules.v4'))],
   ['iptables -S', LIST, (text) => printIptablesSave(parseIptablesList(text, 'iptables -S'))],
   ['ethtool -g', ETHTOOL, ringsRoundTrip],
