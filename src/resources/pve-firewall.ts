@@ -15,15 +15,14 @@ import {
   wishOf,
   wishWants,
 } from './firewall/wish.ts';
+import { QUORUM_READ, quorumFault } from './pmxcfs.ts';
 import { type FirewallFiles, isSwitchedOn, usesNftables } from './pve-firewall/chain.ts';
 import { type FirewallTexts, PATHS, parseFiles, placeRule } from './pve-firewall/rules.ts';
 import { isRunning, RUNTIME_READS, runningChain, statusOf, WAIT_ARGV } from './pve-firewall/runtime.ts';
 
-/** pmxcfs tells here whether the node is in the quorum; without, /etc/pve can't be written. */
-const MEMBERS = '/etc/pve/.members';
-
 const READS: readonly Read[] = [
-  ...[PATHS.cluster, PATHS.host, MEMBERS].map((path): Read => ({ read: 'file', path })),
+  ...[PATHS.cluster, PATHS.host].map((path): Read => ({ read: 'file', path })),
+  QUORUM_READ,
   ...RUNTIME_READS,
 ];
 
@@ -42,13 +41,6 @@ const textsOf = (seen: Observations): FirewallTexts => ({
   cluster: seen.file(PATHS.cluster)?.text ?? null,
   host: seen.file(PATHS.host)?.text ?? null,
 });
-
-/** Why /etc/pve can't be written, or null. */
-function quorumFault(seen: Observations): string | null {
-  const quorate = /"quorate"\s*:\s*(?<value>\d)/.exec(seen.file(MEMBERS)?.text ?? '')?.groups?.value;
-  if (quorate !== '0') return null;
-  return `the node is not in the quorum of its cluster ("${MEMBERS}" says so): /etc/pve can only be read; see "pvecm status"`;
-}
 
 /** What a person must know of the firewall as a whole. */
 function stateNotes(files: FirewallFiles, status: ReturnType<typeof statusOf>): readonly string[] {

@@ -11,6 +11,7 @@ import {
   withoutAttribute,
   withoutElement,
 } from '../../formats/cluster-conf.ts';
+import { QUORUM_READ, quorumFault } from '../pmxcfs.ts';
 import type { Wanted } from './params.ts';
 
 /** Proxmox VE up to 3, where all nodes see one file; and everybody else, where each node has its own. */
@@ -21,7 +22,10 @@ const DRAFT = '/etc/pve/cluster.conf.new';
 /** It is read only to see whether it is there. */
 const VALIDATOR = '/usr/sbin/ccs_config_validate';
 
-export const FILE_READS: readonly Read[] = [SHARED, OWN, DRAFT, VALIDATOR].map((path) => ({ read: 'file', path }));
+export const FILE_READS: readonly Read[] = [
+  ...[SHARED, OWN, DRAFT, VALIDATOR].map((path): Read => ({ read: 'file', path })),
+  QUORUM_READ,
+];
 
 export interface ConfFile {
   readonly path: string;
@@ -39,15 +43,18 @@ export function confFile(seen: Observations): ConfFile {
     throw new HostError(`there is no "${OWN}" and no "${SHARED}": this node has no cman`, {
       hint: 'corosync 2 and later have corosync.conf: use the resource "corosync"',
     });
-  const isDraft = file.path === SHARED && seen.file(DRAFT) !== null;
   return {
     path: file.path,
     text: file.text,
     hasValidator: seen.file(VALIDATOR) !== null,
-    fault: isDraft
-      ? `"${DRAFT}" holds changes that nobody has activated yet: activate or remove them in the GUI of Proxmox (Datacenter, HA) first`
-      : null,
+    fault: file.path === SHARED ? sharedFault(seen) : null,
   };
+}
+
+function sharedFault(seen: Observations): string | null {
+  return seen.file(DRAFT) === null
+    ? quorumFault(seen)
+    : `"${DRAFT}" holds changes that nobody has activated yet: activate or remove them in the GUI of Proxmox (Datacenter, HA) first`;
 }
 
 /** @throws HostError where the file has no usable config_version */

@@ -117,6 +117,8 @@ describe('the file', () => {
     expect(plan(both, { netmtu: 1400 }).changes[0]?.file).toBe(SHARED);
     const draft = node(CONF, SHARED, 'node1', { '/etc/pve/cluster.conf.new': CONF });
     expect(plan(draft, { netmtu: 1400 }).blocked).toContain('"/etc/pve/cluster.conf.new" holds changes');
+    const lost = node(CONF, SHARED, 'node1', { '/etc/pve/.members': '{ "cluster": { "quorate": 0 } }' });
+    expect(plan(lost, { netmtu: 1400 }).blocked).toContain('not in the quorum of its cluster');
   });
 
   test('is shown to the checker of cman where there is one', () => {
