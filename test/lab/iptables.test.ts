@@ -210,6 +210,16 @@ test('raw rules: added, wrong ones refused with what iptables says, removed', { 
   expect(await chain()).toContain('-A INPUT -p udp -m udp --dport 4321 -m comment --comment "a probe" -j ACCEPT');
   expect((await run('apply', playbook('raw-gone', `${rule}, state: absent }`), '-l', 'pve1')).code).toBe(0);
   expect([await onNode('cat', V4), (await chain()).length]).toEqual([RULES, 6]);
+  // A comment is free text: it reaches the kernel and the file as it is, and no shell.
+  const hostile = `it's "q" \\ $(touch /tmp/owned) \`touch /tmp/owned\`; -j DROP #`;
+  const free = { chain: 'INPUT', protocol: 'udp', dport: 4321, jump: 'ACCEPT', family: 'ipv4', comment: hostile };
+  const commented = playbook('hostile', `iptables: ${JSON.stringify(free)}`);
+  expect((await run('apply', commented, '-l', 'pve1')).code).toBe(0);
+  expect((await run('check', commented, '-l', 'pve1')).code).toBe(0);
+  await onNode('iptables-restore', V4);
+  expect(await onNode('iptables', '-nL', 'INPUT')).toContain(`dpt:4321 /* ${hostile} */`);
+  expect((await lab.exec('pve1', ['ls', '/tmp/owned'])).code).not.toBe(0);
+  await reset();
   const wrong = playbook('wrong', 'iptables: { chain: INPUT, rule: "-p udp --dports 5405 -j ACCEPT", family: ipv4 }');
   expect(errors((await run('plan', wrong, '-l', 'pve1')).report)[0]).toMatch(/iptables refuses the rule: .*dports/);
   const dash = playbook(

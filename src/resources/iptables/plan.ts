@@ -1,5 +1,5 @@
 import { HostError } from '../../core/errors.ts';
-import type { Argv, Change, Observations, ResourcePlan, Step } from '../../core/resource.ts';
+import type { Change, Observations, ResourcePlan, Step } from '../../core/resource.ts';
 import type { Family } from '../../formats/iptables-save/address.ts';
 import { type CanonicalRule, canonicalRule, isSameRule } from '../../formats/iptables-save/canonical.ts';
 import { type Chains, chainsOf, type IptablesRule } from '../../formats/iptables-save/chains.ts';
@@ -185,7 +185,7 @@ function liveSteps(
 ): { try: Step[]; undo: Step[] } {
   const run = (...args: readonly string[]): Step => ({
     do: 'run',
-    argv: [...running.command, '-t', table, ...args] as unknown as Argv,
+    argv: [...running.command, '-t', table, ...args],
   });
   const insert = (at: number, words: readonly string[]): Step => run('-I', chain, String(at + 1), ...words);
   const remove = (words: readonly string[]): Step => run('-D', chain, ...words);

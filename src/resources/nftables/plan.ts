@@ -161,7 +161,7 @@ function chainArgs({ family, table, chain }: ChainKey): readonly [string, string
   });
 }
 
-const nft = (...argv: readonly string[]): Step => ({ do: 'run', argv: ['nft', ...argv] as unknown as Argv });
+const nft = (...argv: readonly string[]): Step => ({ do: 'run', argv: ['nft', ...argv] });
 
 interface Part {
   readonly changes: readonly Change[];
@@ -190,6 +190,7 @@ function putBack(chain: NftChain<LiveRule>, at: number, line: Line, gone: readon
 }
 
 function deleteLive(chain: NftChain<LiveRule>, rules: readonly { at: number; line: Line }[]): Part {
+  if (rules.length === 0) return NOTHING;
   const names = chainArgs(chain.key);
   const gone = rules.map(({ at }) => at);
   return {
@@ -200,6 +201,7 @@ function deleteLive(chain: NftChain<LiveRule>, rules: readonly { at: number; lin
 }
 
 function insertLive(chain: NftChain<LiveRule>, insertions: readonly Insertion[]): Part {
+  if (insertions.length === 0) return NOTHING;
   const names = chainArgs(chain.key);
   const comments = [...new Set(insertions.map(({ line }) => line.comment))];
   const steps = insertions.map(({ line, at }) => {
@@ -215,10 +217,10 @@ function insertLive(chain: NftChain<LiveRule>, insertions: readonly Insertion[])
     }),
   );
   const stale = insertions.flatMap(({ line, stale: indexes }) => indexes.map((at) => ({ at, line })));
-  const moved = stale.length === 0 ? NOTHING : deleteLive(chain, stale);
+  const moved = deleteLive(chain, stale);
   const changes = insertions.flatMap((each) => each.changes.map((change): Change => ({ layer: 'runtime', ...change })));
-  // New rules first: nothing is ever open that was closed, or closed that was open.
-  return { changes, try: [...steps, ...moved.try], undo: [...moved.undo, ...forget], keep: [] };
+  // New rules first, so that nothing is closed for a moment; put back is only what `forget` has not to take for new.
+  return { changes, try: [...steps, ...moved.try], undo: [...forget, ...moved.undo], keep: [] };
 }
 
 const validate = (path: string, main: string): { validate?: Argv } =>

@@ -138,6 +138,38 @@ describe('what runs', () => {
     ]);
   });
 
+  test('moved up: what was put in goes first when it is undone, then the old one comes back', () => {
+    const udp = { match: { op: '==', left: { payload: { protocol: 'udp', field: 'dport' } }, right: 5405 } };
+    const params = { table: 'inet filter', chain: 'input', rule: 'udp dport 5405 accept' };
+    const [added] = planOn(node(ruleset({}), { [CONF]: conf(BASE) }), resource(params)).try;
+    const text = added?.do === 'run' ? added.argv.slice(6).join(' ') : '';
+    const comment = /"(.*)"/.exec(text)?.[1];
+    const live = ruleset(
+      {},
+      { expr: [udp, { drop: null }] },
+      { expr: [udp, { accept: null }], comment },
+      { expr: [{ counter: null }] },
+    );
+    const plan = planOn(
+      node(live, { [CONF]: conf(`${BASE}\t\tudp dport 5405 drop\n\t\t${text}\n`) }),
+      resource(params),
+    );
+    expect(plan.changes.map(({ layer, property }) => [layer, property])).toEqual([
+      ['runtime', 'position'],
+      ['persistent', 'position'],
+    ]);
+    expect(argvs(plan.try)).toEqual([
+      `nft insert rule inet filter input handle 10 ${text}`,
+      'nft delete rule inet filter input handle 11',
+    ]);
+    expect(argvs(plan.undo)).toEqual([
+      `perl -e inet filter input ${comment} 10 11 12`,
+      `nft insert rule inet filter input handle 12 ${text}`,
+    ]);
+    const after = afterEdits(node(live, { [CONF]: conf(`${BASE}\t\tudp dport 5405 drop\n\t\t${text}\n`) }), plan.keep);
+    expect(after.files[CONF]).toBe(conf(`${BASE}\t\t${text}\n\t\tudp dport 5405 drop\n`));
+  });
+
   test('absent: only what carries the comment and says the same', () => {
     const igmp = { match: { op: '==', left: { meta: { key: 'l4proto' } }, right: 'igmp' } };
     const text = ruleset(
@@ -160,6 +192,7 @@ describe('what runs', () => {
     expect(fails({ code: 1, stderr: 'Operation not permitted\n' })).toThrow('Operation not permitted');
     expect(fails({ stdout: 'Error: JSON support not compiled-in\n' })).toThrow('not understood');
     const odd = ruleset({ name: 'in put' });
+    expect(planOn(node(ruleset({ name: 'in put', policy: 'accept' })), resource(IGMP)).changes).toEqual([]);
     expect(() =>
       planOn(node(odd, { [CONF]: 'table inet filter {\nchain "in put" {\n}\n}\n' }), resource(IGMP)),
     ).toThrow("can't be given");
