@@ -9,6 +9,7 @@ import { firewall } from './firewall.ts';
 import { firewalld } from './firewalld.ts';
 import { hostsEntry } from './hosts-entry.ts';
 import { igmp } from './igmp.ts';
+import { ipoib } from './ipoib.ts';
 import { iptables } from './iptables.ts';
 import { kernelCmdline } from './kernel-cmdline.ts';
 import { nftables } from './nftables.ts';
@@ -30,6 +31,7 @@ const ALL: readonly ResourceType[] = [
   firewalld,
   hostsEntry,
   igmp,
+  ipoib,
   iptables,
   kernelCmdline,
   nftables,
