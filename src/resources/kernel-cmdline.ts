@@ -35,11 +35,6 @@ const KernelCmdlineParams = z
     present.forEach((argument, index) => {
       if (absent.includes(argument))
         fault(['present', index], `"${argument}" is to be present and absent: keep one of them`);
-      if (argument === 'pci=nomsi')
-        fault(
-          ['present', index],
-          '"pci=nomsi" can only be absent: it was a workaround for virtual machines of 2012, and takes from NICs and disks of today their queues',
-        );
     });
     for (const [key, list] of [
       ['present', present],
@@ -53,18 +48,12 @@ const KernelCmdlineParams = z
     }
   });
 
-/** What the next boot will be: all boot loaders that the node has must say the same. */
-function planNextBoot(seen: Observations, wanted: Wanted): LoaderPlan {
+/** What the next boot will be: all boot loaders that the node has must say the same; null: there is none that is known. */
+function planNextBoot(seen: Observations, wanted: Wanted): LoaderPlan | null {
   if (hasGrubby(seen)) return planGrubby(seen, wanted);
   const isProxmox = hasProxmoxBoot(seen);
   const plans = [...(hasGrub(seen) ? [planGrub(seen, wanted)] : []), ...(isProxmox ? [planProxmox(seen, wanted)] : [])];
-  if (plans.length === 0)
-    throw new HostError(
-      'no boot loader that is known: neither GRUB (/etc/default/grub), proxmox-boot-tool nor grubby',
-      {
-        hint: 'a container has the command line of its host: set it there',
-      },
-    );
+  if (plans.length === 0) return null;
   const keep = plans.flatMap((plan) => plan.keep);
   const unkeep = plans.flatMap((plan) => plan.unkeep);
   // What update-grub wrote has to reach the boot partitions, too.
@@ -82,7 +71,9 @@ function plan(seen: Observations, wanted: Wanted): ResourcePlan {
   const running = seen.file(RUNNING)?.text;
   if (running === undefined) throw new HostError(`there is no ${RUNNING}`);
   const isRunning = hasArgument(running, argument);
-  const { changes, keep, unkeep, blocked } = planNextBoot(seen, wanted);
+  const next = planNextBoot(seen, wanted);
+  if (next === null) return withoutLoader(wanted, isRunning);
+  const { changes, keep, unkeep, blocked } = next;
   const pending: Change = {
     layer: 'runtime',
     property: argument,
@@ -101,7 +92,22 @@ function plan(seen: Observations, wanted: Wanted): ResourcePlan {
       impact: { kind: 'reboot', text: `needs a reboot: "${argument}" counts from the next start of the kernel` },
     }),
     ...(blocked !== undefined && { blocked }),
+    ...(isPresent && argument === 'pci=nomsi' && { note: NOMSI }),
   };
+}
+
+const NOMSI =
+  'a measure of 2012 for virtual machines, which did not help then: without MSI the NICs and disks of today lose their queues';
+
+/**
+ * A container, mostly: nobody there can say what the next boot will be. What runs as desired is left alone.
+ * @throws HostError where it does not
+ */
+function withoutLoader({ isPresent }: Wanted, isRunning: boolean): ResourcePlan {
+  const what = 'no boot loader that is known: neither GRUB (/etc/default/grub), proxmox-boot-tool nor grubby';
+  if (isRunning === isPresent)
+    return { changes: [], try: [], undo: [], keep: [], skipped: `${what}; the kernel that runs is as desired` };
+  throw new HostError(what, { hint: 'a container has the command line of its host: set it there' });
 }
 
 function argumentResource(wanted: Wanted): Resource {

@@ -143,8 +143,10 @@ test('Proxmox: both boot loaders say the same, by a stand-in for proxmox-boot-to
   ]);
 });
 
-test('a node without boot loader is told', async () => {
+test('a node without boot loader is left alone where its kernel runs as desired, and told where not', async () => {
   await shop.on('pve1', 'rm', DEFAULT, '/etc/kernel/proxmox-boot-uuids');
   const result = await shop.run('check', '- kernel_cmdline: { absent: [pci=nomsi] }');
   expect(result.tasks[0]?.error).toContain('no boot loader that is known');
+  const other = await shop.run('check', '- kernel_cmdline: { absent: [never=there] }');
+  expect([other.code, other.tasks[0]?.status]).toEqual([0, 'skipped']);
 });
