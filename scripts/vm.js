@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = join(root, '.cache/vm');
 const run = join(cache, `run-${process.pid}`);
 const isKept = process.env.MCASTCTL_VM_KEEP === '1';
-const LIMIT_MS = 60 * 60_000;
+const LIMIT_MS = 120 * 60_000;
 // Three machines of 512 MiB, each with QEMU's own 150 MiB, and the tests.
 const NEEDED_MIB = 2560;
 

@@ -11,7 +11,7 @@ export default defineConfig({
     globalSetup: ['test/vm/support/global-setup.ts', 'test/support/state-home.ts'],
     reporters: ['verbose', new Tally()],
     fileParallelism: false,
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
   },
 });

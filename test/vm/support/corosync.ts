@@ -2,6 +2,15 @@ import { clusterAddress } from './layout.ts';
 
 export type Transport = 'knet' | 'udp' | 'udpu';
 
+/**
+ * A drop-in that makes corosync find its network at boot. Debian's corosync.service waits for network-online.target, but
+ * networking.service of ifupdown2 3.0.0 says nowhere that this is reached only after it: corosync ends with 15, no address.
+ */
+export const ONLINE_DROP_IN = {
+  path: '/etc/systemd/system/networking.service.d/online.conf',
+  text: '[Unit]\nBefore=network-online.target\n',
+} as const;
+
 /** A corosync.conf for these machines on the cluster network, as a person would write it. */
 export function corosyncConf(indexes: readonly number[], transport: Transport): string {
   const multicast = [

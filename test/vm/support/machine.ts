@@ -29,7 +29,7 @@ export interface Machine {
 }
 
 /** How long a boot may take, on a machine that others load as well. */
-const PATIENCE_MS = 240_000;
+const PATIENCE_MS = 600_000;
 
 /** Machine 1, 2 or 3, which the run has started. */
 export function machine(index: number): Machine {
