@@ -49,7 +49,9 @@ export function linkFileOf(device: string, seen: Observations): LinkFile | undef
     new RegExp(`^${name}=(.*)$`, 'm').exec(code === 0 ? stdout : '')?.[1] ?? '';
   const used = property('ID_NET_LINK_FILE');
   const own = units.find(({ name }) => name === ownName(device));
-  const unit = own ?? units.find(({ name }) => name === used.slice(used.lastIndexOf('/') + 1));
+  const named = units.find(({ name }) => name === used.slice(used.lastIndexOf('/') + 1));
+  // udev remembers the file that it took when the device appeared. Where that is gone, the next boot takes the one for all devices.
+  const unit = own ?? named ?? (used === '' ? undefined : units.find(isForAll));
   return unit && { unit, isShared: !isSpecific(unit), idPath: property('ID_PATH') };
 }
 
@@ -112,6 +114,12 @@ export function planLink(
 function ownFile(device: string, { unit, idPath }: LinkFile): string {
   const policies = [...settingsOf(unit, 'Link')].map(([key, value]) => `${key}=${value}\n`).join('');
   return `# Made by mcastctl for the rings of ${device}; otherwise as ${unit.name}.\n[Match]\nPath=${idPath}\n\n[Link]\n${policies}`;
+}
+
+/** Whether a file matches every device, as systemd's 99-default.link does. */
+function isForAll(unit: Unit): boolean {
+  const match = [...settingsOf(unit, 'Match')];
+  return match.length === 1 && match[0]?.[0] === 'OriginalName' && match[0][1] === '*';
 }
 
 /** Whether a file matches by what only one device has. */

@@ -289,6 +289,14 @@ describe('kept by udev', () => {
     );
   });
 
+  test('a file that somebody removed since the device appeared is made again', () => {
+    const own = '/etc/systemd/network/10-mcastctl-ens4.link';
+    const usb = '[Match]\nPath=*-usb-*\n\n[Link]\nNamePolicy=mac\n';
+    const place = node({ '/usr/lib/systemd/network/73-usb.link': usb, [DEFAULT]: POLICIES }, used(own));
+    expect(persistent(place, { rx: 'max' }).changes).toMatchObject([{ from: null, to: 4096, file: own }]);
+    expect(keptOn(place, { rx: 'max' }).files[own]).toContain('otherwise as 99-default.link');
+  });
+
   test('more than the maximum counts as the maximum, as udev takes it', () => {
     const place = node({ [OWN]: `${PINNED}RxBufferSize=65536\n` }, used(OWN));
     expect(persistent(place, { rx: 'max' }).changes).toEqual([]);
