@@ -130,13 +130,13 @@ test('grubby: all kernels, and each back to what it had', () => {
 });
 
 test('pci=nomsi can be asked for, and is said to be of 2012', () => {
-  const node = { files: { '/proc/cmdline': 'root=x\n', '/etc/default/grub': 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n' } };
+  const node = grub('', { [DEFAULT]: 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n' });
   expect(planOn(node, only({ present: ['pci=nomsi'] })).note).toContain('a measure of 2012');
   expect(planOn(node, only({ absent: ['pci=nomsi'] })).note).toBeUndefined();
 });
 
 test('without a boot loader that is known only what is not as desired is an error', () => {
-  const node = { files: { '/proc/cmdline': 'root=x quiet\n' } };
+  const node = { ...grub('quiet', {}), files: { '/proc/cmdline': 'root=x quiet\n' } };
   expect(planOn(node, only({ present: ['quiet'] })).skipped).toContain('no boot loader that is known');
   expect(() => planOn(node, only({ absent: ['quiet'] }))).toThrow('no boot loader that is known');
 });
