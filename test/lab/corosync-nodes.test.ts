@@ -140,3 +140,21 @@ test('a node joins and leaves', async () => {
   expect(await versions()).toEqual(Array(3).fill(`${version + 2}/${version + 2}`));
   expect(await run('check', three, { hosts: 'all' })).toMatchObject({ code: 0 });
 });
+
+test('a second link comes and goes by a reload', async () => {
+  await Promise.all(
+    NODES.map((node, index) => cluster.must(node, 'ip', 'address', 'add', `10.9.0.${index + 1}/24`, 'dev', 'vmbr0')),
+  );
+  const pids = await Promise.all(NODES.map(cluster.pid));
+  const nodes = (address: (number: number) => string) =>
+    NODES.map((name, index) => `{ name: ${name}, ring1_addr: ${address(index + 1)} }`).join(', ');
+  const two = `{ interfaces: [{ linknumber: 1, knet_link_priority: 5 }], nodelist: { nodes: [${nodes((number) => `10.9.0.${number}`)}] } }`;
+  expect(await run('apply', two)).toMatchObject({ code: 0 });
+  expect(await cluster.sockets('pve2')).toEqual(['10.9.0.2:5406', '198.18.0.12:5405']);
+  expect(await run('check', two)).toMatchObject({ code: 0 });
+  const one = `{ interfaces: [{ linknumber: 1, absent: true }], nodelist: { nodes: [${nodes(() => 'null')}] } }`;
+  expect(await run('apply', one)).toMatchObject({ code: 0 });
+  expect(await cluster.sockets('pve2')).toEqual(['198.18.0.12:5405']);
+  expect(await Promise.all(NODES.map(cluster.pid))).toEqual(pids);
+  expect(await run('check', one)).toMatchObject({ code: 0 });
+});

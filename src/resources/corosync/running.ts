@@ -35,8 +35,8 @@ export interface Running {
 
 const BROADCAST = '255.255.255.255';
 
-/** Bytes that `corosync-cfgtool -n` leaves out: two headers of totem (struct mcast), those of IP and of UDP. */
-const OVERHEAD = { ipv4: 62 + 28, ipv6: 62 + 48 } as const;
+/** Bytes that `corosync-cfgtool -n` leaves out: two headers of totem (struct mcast), and IP and UDP, with IPv6 as with IPv4. */
+const OVERHEAD = 62 + 28;
 
 /**
  * What the corosync of a node runs with: cmap, and where that may lie its sockets.
@@ -114,9 +114,8 @@ function transportOf(cmap: ReadonlyMap<string, string>, sockets: readonly Socket
 }
 
 function netmtuOf(text: string): number | null {
-  const found = /LINK: 0 +\S* ?\(([^)]*)\).* mtu: (\d+)/.exec(text);
-  if (found === null) return null;
-  return Number(found[2]) + (found[1]?.includes(':') === true ? OVERHEAD.ipv6 : OVERHEAD.ipv4);
+  const found = /LINK: 0 .* mtu: (\d+)/.exec(text);
+  return found === null ? null : Number(found[1]) + OVERHEAD;
 }
 
 /** Keys that votequorum reads at the start only, and the flag that tells of them. */

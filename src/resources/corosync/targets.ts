@@ -192,8 +192,9 @@ function nodeTargets(name: string, values: Block, conf: CorosyncConf): Target[] 
     value,
     key,
     of: name,
-    // A node that joins is told of by a reload, and so is an address on a link that is new.
-    effect: isNew || foundIn(nodeBlock(conf, name, address), key.name) === null ? 'reload' : key.effect,
+    // A node that joins is told of by a reload, and so is an address on a link that is new, or one less.
+    effect:
+      isNew || value === null || foundIn(nodeBlock(conf, name, address), key.name) === null ? 'reload' : key.effect,
     read: (now) => foundIn(nodeBlock(now, name, address), key.name),
     write(now) {
       const block = nodeBlock(now, name, address);
