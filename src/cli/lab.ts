@@ -31,9 +31,22 @@ export function addLabCommands(program: Command): void {
         .choices(['strict', 'flood'])
         .default('strict'),
     )
+    .addOption(
+      new Option(
+        '--corosync <transport>',
+        "Debian's corosync on every node, one cluster of all (needs its package on this machine)",
+      ).choices(['udp', 'knet']),
+    )
     .option('--max-startups <limit>', "the nodes' MaxStartups, as in sshd_config(5)")
     .option('--layer <folder>', 'a folder laid over the root of every node; may be repeated', repeated)
-    .addHelpText('after', examples('mcastctl lab up', 'mcastctl lab up --nodes 20 --switch flood --name big'))
+    .addHelpText(
+      'after',
+      examples(
+        'mcastctl lab up',
+        'mcastctl lab up --nodes 20 --switch flood --name big',
+        'mcastctl lab up --corosync udp',
+      ),
+    )
     .action(
       action(async ({ layer, ...options }: LabUpOptions & { layer?: string[] }) => {
         const { labUp } = await import('../commands/lab.ts');

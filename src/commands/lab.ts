@@ -7,6 +7,7 @@ import {
   DEFAULT_MAX_STARTUPS,
   LABS_DIR,
   type LabSpec,
+  type LabTransport,
   labName,
   labPaths,
   MAX_NODES,
@@ -41,6 +42,8 @@ export interface LabUpOptions extends LabOptions {
   readonly maxStartups?: string | undefined;
   /** Folders laid over the root of every node, the first on top. */
   readonly layers?: readonly string[] | undefined;
+  /** Debian's corosync on every node: "udp" or "knet"; none by default. */
+  readonly corosync?: string | undefined;
   /** Interrupts the making: everything made so far is removed. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,7 +57,7 @@ export interface LabUpOptions extends LabOptions {
 export async function labUp(options: LabUpOptions, io: LabIo): Promise<number> {
   const spec = checkSpec(options);
   requireRoot();
-  await requireFeatures(spec.layers);
+  await requireFeatures(spec.layers, spec.corosync !== undefined);
   return withInterrupt(options.signal, (signal) =>
     withLabLock(spec.name, async () => {
       const found = labStatusOf(spec.name);
@@ -177,13 +180,21 @@ function checkSpec(options: LabUpOptions): LabSpec {
   if (!/^[1-9][0-9]{0,5}(:[0-9]{1,3}:[1-9][0-9]{0,5})?$/.test(maxStartups)) {
     messages.push(`--max-startups is "${maxStartups}": it takes a number or "start:rate:full", as sshd_config(5) says`);
   }
+  const { corosync } = options;
+  if (corosync !== undefined && !isTransport(corosync)) {
+    messages.push(`--corosync is "${corosync}": it takes "udp" or "knet"`);
+  }
   if (messages.length > 0 || !isSwitchKind(kind)) throw new InputError(messages.map((message) => ({ message })));
   const layers = (options.layers ?? []).map((layer) => resolve(layer));
-  return { name, nodes, switch: kind, maxStartups, layers };
+  return { name, nodes, switch: kind, maxStartups, layers, ...(isTransport(corosync) && { corosync }) };
 }
 
 function isSwitchKind(value: string): value is SwitchKind {
   return value === 'strict' || value === 'flood';
+}
+
+function isTransport(value: string | undefined): value is LabTransport {
+  return value === 'udp' || value === 'knet';
 }
 
 function countNodes(count: number): string {
@@ -192,7 +203,8 @@ function countNodes(count: number): string {
 
 function describe(spec: LabSpec): string {
   const layers = spec.layers.length === 0 ? '' : `, layers ${spec.layers.join(', ')}`;
-  return `${countNodes(spec.nodes)}, ${spec.switch} switch, MaxStartups ${spec.maxStartups}${layers}`;
+  const corosync = spec.corosync === undefined ? '' : `, corosync over ${spec.corosync}`;
+  return `${countNodes(spec.nodes)}, ${spec.switch} switch, MaxStartups ${spec.maxStartups}${layers}${corosync}`;
 }
 
 function otherLabs(name: string): string[] {

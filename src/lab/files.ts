@@ -3,7 +3,15 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import type { LabNode, LabPaths, LabSpec } from './layout.ts';
 import { mustRun } from './run.ts';
 import { DEVICES_SCRIPT, NODE_SCRIPT, RELAY_SCRIPT } from './scripts.ts';
-import { hostsText, interfacesText, inventoryText, knownHostsText, sshConfigText, sshdConfigText } from './texts.ts';
+import {
+  corosyncText,
+  hostsText,
+  interfacesText,
+  inventoryText,
+  knownHostsText,
+  sshConfigText,
+  sshdConfigText,
+} from './texts.ts';
 
 /**
  * Writes all files of a lab into its folder: keys, the upper layer of each node's root, what the controller reads.
@@ -22,6 +30,7 @@ export async function writeFiles(spec: LabSpec, paths: LabPaths, nodes: readonly
     mustRun(['sh', '-s', '--', `${base}/dev`], { input: DEVICES_SCRIPT }),
     makeKey(paths.key, 'mcastctl-lab'),
     ...nodes.map((node) => makeKey(hostKey(node), `root@${node.name}`)),
+    ...nodes.map((node) => writeCorosync(spec, node, nodes)),
     ...spec.layers.map((layer, index) => copyLayer(layer, `${paths.layers}/${index}`)),
     writeFile(`${base}/etc/hosts`, hostsText(nodes)),
     writeFile(paths.nodeScript, NODE_SCRIPT),
@@ -52,6 +61,16 @@ async function writeNode(spec: LabSpec, node: LabNode, login: Buffer): Promise<v
     writeFile(`${node.dir}/home/.profile`, ''),
     mustRun(['chmod', '700', `${node.dir}/home`, `${node.dir}/home/.ssh`]),
   ]);
+}
+
+async function writeCorosync({ corosync }: LabSpec, node: LabNode, nodes: readonly LabNode[]): Promise<void> {
+  if (corosync === undefined) return;
+  const upper = `${node.dir}/upper`;
+  await Promise.all([
+    mkdir(`${upper}/etc/corosync`, { recursive: true, mode: 0o755 }),
+    mkdir(`${upper}/var/log/corosync`, { recursive: true, mode: 0o755 }),
+  ]);
+  await writeFile(`${upper}/etc/corosync/corosync.conf`, corosyncText(nodes, corosync));
 }
 
 /** Overlay refuses a layer that lies inside another one, as every folder lies inside /. */

@@ -3,6 +3,9 @@ import { InputError } from '../core/errors.ts';
 /** How the lab's switch treats groups that nobody asked for: like hardware that snoops, or like a hub. */
 export type SwitchKind = 'strict' | 'flood';
 
+/** The transport of the corosync that a lab starts. */
+export type LabTransport = 'udp' | 'knet';
+
 /** What a lab is to be made of. */
 export interface LabSpec {
   /** Small letters, digits and hyphens, at most 32. Several labs may exist at once, each with its own name. */
@@ -14,6 +17,8 @@ export interface LabSpec {
   readonly maxStartups: string;
   /** Absolute paths of folders laid over the root of every node, the first on top. */
   readonly layers: readonly string[];
+  /** Debian's corosync on every node, one cluster of all; left out: none. */
+  readonly corosync?: LabTransport | undefined;
 }
 
 /** One node of a lab. */

@@ -32,8 +32,9 @@ export function requireRoot(): void {
  * Makes sure that this machine can carry a lab. Nothing is left changed.
  * @throws InputError naming the program or the kernel feature that is missing
  */
-export async function requireFeatures(layers: readonly string[]): Promise<void> {
-  const faults = [...missingPrograms(), ...layers.flatMap(layerFaults)];
+export async function requireFeatures(layers: readonly string[], hasCorosync = false): Promise<void> {
+  const programs = hasCorosync ? { ...PROGRAMS, corosync: 'corosync' } : PROGRAMS;
+  const faults = [...missingPrograms(programs), ...layers.flatMap(layerFaults)];
   if (faults.length > 0) throw new InputError(faults);
   const result = await run([
     'unshare',
@@ -57,8 +58,8 @@ export async function requireFeatures(layers: readonly string[]): Promise<void> 
   ]);
 }
 
-function missingPrograms(): Fault[] {
-  return Object.entries(PROGRAMS)
+function missingPrograms(programs: Readonly<Record<string, string>>): Fault[] {
+  return Object.entries(programs)
     .filter(([program]) => !hasProgram(program))
     .map(([program, debian]) => ({
       message: `the lab needs the program "${program}"`,

@@ -9,6 +9,7 @@ const LabState = z.object({
   switch: z.enum(['strict', 'flood']),
   maxStartups: z.string(),
   layers: z.array(z.string()),
+  corosync: z.enum(['udp', 'knet']).optional(),
 });
 
 /** A node and whether it runs. */

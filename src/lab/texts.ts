@@ -2,6 +2,7 @@ import {
   CONTROLLER_ADDRESS,
   type LabNode,
   type LabPaths,
+  type LabTransport,
   netnsName,
   PREFIX_LENGTH,
   type SwitchKind,
@@ -43,6 +44,41 @@ export function interfacesText(node: LabNode, kind: SwitchKind): string {
     '',
     'source /etc/network/interfaces.d/*',
     '',
+  ].join('\n');
+}
+
+/** The /etc/corosync/corosync.conf of every node: a cluster as people make it by hand. Real-time scheduling would hold up this machine. */
+export function corosyncText(nodes: readonly LabNode[], transport: LabTransport): string {
+  const block = (name: string, lines: readonly string[]) => [`${name} {`, ...lines.map((line) => `\t${line}`), '}', ''];
+  return [
+    ...block('totem', [
+      'version: 2',
+      'cluster_name: lab',
+      'config_version: 1',
+      `transport: ${transport}`,
+      'ip_version: ipv4',
+      ...(transport === 'udp'
+        ? ['interface {', '\tlinknumber: 0', '\tmcastaddr: 239.192.99.7', '\tmcastport: 5405', '}']
+        : []),
+    ]),
+    ...block(
+      'nodelist',
+      nodes.flatMap(({ name, address }, index) => [
+        'node {',
+        `\tname: ${name}`,
+        `\tnodeid: ${index + 1}`,
+        `\tring0_addr: ${address}`,
+        '}',
+      ]),
+    ),
+    ...block('quorum', ['provider: corosync_votequorum']),
+    ...block('logging', [
+      'to_syslog: no',
+      'to_stderr: no',
+      'to_logfile: yes',
+      'logfile: /var/log/corosync/corosync.log',
+    ]),
+    ...block('system', ['sched_rr: no']),
   ].join('\n');
 }
 

@@ -1,16 +1,20 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError } from '../core/errors.ts';
+import { enterArgv } from './exec.ts';
 import { writeFiles } from './files.ts';
 import { type LabNode, type LabPaths, type LabSpec, labNodes, labPaths, netnsName, PREFIX_LENGTH } from './layout.ts';
 import { mustRun, run, toolEnvironment } from './run.ts';
 import { WAIT_SCRIPT } from './scripts.ts';
-import { specText } from './state.ts';
+import { labStatusOf, specText } from './state.ts';
 import { bridgeOptions, controllerBatch, MUTE_QUERIER, portsBatch, switchBatch } from './texts.ts';
 
 /** Seconds that the nodes' sshds may take, all together. */
 const READY_SECONDS = 60;
+/** Seconds that the nodes' corosyncs may take to form a cluster. */
+const COROSYNC_SECONDS = 60;
 
 /**
  * Builds a lab where there is none and waits until every node answers. The caller holds the lock, and removes what is
@@ -28,6 +32,30 @@ export async function buildLab(spec: LabSpec, signal?: AbortSignal): Promise<voi
   signal?.throwIfAborted();
   await startNodes(spec, paths, nodes, signal);
   await writeFile(paths.state, specText(spec));
+  if (spec.corosync !== undefined) await startCorosync(spec.name, signal);
+}
+
+/**
+ * Starts corosync on all nodes and waits until they have quorum together.
+ * @throws HostError where they don't find each other in time
+ */
+async function startCorosync(name: string, signal?: AbortSignal): Promise<void> {
+  const lab = labStatusOf(name);
+  const nodes = lab.nodes.map((node) => node.name);
+  await Promise.all(nodes.map((node) => mustRun(enterArgv(lab, node, ['corosync']))));
+  for (const end = Date.now() + COROSYNC_SECONDS * 1000; ; await sleep(200)) {
+    signal?.throwIfAborted();
+    const states = await Promise.all(nodes.map((node) => run(enterArgv(lab, node, ['corosync-quorumtool', '-s']))));
+    const late = nodes.find((_, index) => {
+      const said = states[index]?.stdout ?? '';
+      return !/^Quorate: +Yes/m.test(said) || Number(/^Nodes: +(\d+)/m.exec(said)?.[1]) !== nodes.length;
+    });
+    if (late === undefined) return;
+    if (Date.now() < end) continue;
+    throw new HostError(`corosync on the lab's node "${late}" does not see all others within ${COROSYNC_SECONDS} s`, {
+      hint: 'with a strict switch udp has only 8 s before the groups are forgotten: use fewer nodes, --switch flood, or --corosync knet',
+    });
+  }
 }
 
 async function buildNetwork(spec: LabSpec, nodes: readonly LabNode[]): Promise<void> {

@@ -37,7 +37,13 @@ let count = 0;
  * shown where it fails.
  */
 export async function startLab(
-  options: { nodes?: number; switch?: SwitchKind; layers?: readonly string[]; maxStartups?: string } = {},
+  options: {
+    nodes?: number;
+    switch?: SwitchKind;
+    layers?: readonly string[];
+    maxStartups?: string;
+    corosync?: 'udp' | 'knet';
+  } = {},
 ): Promise<Lab> {
   const name = `test-${process.pid}-${++count}-${Date.now().toString(36)}`;
   const said: string[] = [];
