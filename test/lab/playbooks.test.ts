@@ -25,6 +25,16 @@ const RULES = [
   '',
 ].join('\n');
 
+/** There is no InfiniBand here: ib0 is a veth with a stand-in for its folder of sysfs. */
+const STAND_IN = `
+ip link add ib0 type veth peer name ib0p
+ip link set ib0 mtu 65520
+mount -t tmpfs tmpfs /sys/devices/virtual/net/ib0
+echo 32 > /sys/class/net/ib0/type
+echo connected > /sys/class/net/ib0/mode
+printf 'auto ib0\\niface ib0 inet manual\\n\\tmtu 65520\\n' >> /etc/network/interfaces
+`;
+
 let lab: Lab;
 let cluster: LabCluster;
 const ran = new Set<string>();
@@ -133,8 +143,20 @@ describe('the playbooks that ship', { timeout: 120_000 }, () => {
     expect(await cluster.must('pve3', 'sysctl', '-n', 'net.core.rmem_default')).not.toBe('26214400\n');
   });
 
+  it('ipoib.yml: datagram mode and a netmtu within it, on a stand-in for InfiniBand', async () => {
+    for (const node of NODES) {
+      await cluster.must(node, 'sh', '-eu', '-c', STAND_IN);
+      // corosync's netmtu must fit the interface that it uses, which is vmbr0 here.
+      await cluster.must(node, 'ip', 'link', 'set', 'vmbr0', 'mtu', '1500');
+    }
+    await apply('ipoib.yml', '-e', 'totem_netmtu=1500');
+    await cluster.formed(...NODES);
+    expect(await cluster.must('pve1', 'cat', '/sys/class/net/ib0/mode')).toBe('datagram\n');
+    expect(await cluster.must('pve1', 'ip', 'link', 'show', 'dev', 'ib0')).toContain('mtu 2044');
+  });
+
   it('are all run here', () => {
-    expect([...ran, 'ipoib.yml'].toSorted()).toEqual(
+    expect([...ran].toSorted()).toEqual(
       readdirSync(FOLDER)
         .filter((name) => name.endsWith('.yml'))
         .toSorted(),
