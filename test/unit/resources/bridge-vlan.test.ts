@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Resource } from '../../../src/core/resource.ts';
 import { bridge } from '../../../src/resources/bridge.ts';
 import { bridgeVlan } from '../../../src/resources/bridge-vlan.ts';
 import { afterEdits, type Node, planOn } from '../../support/observed.ts';
 
-// The kernel here has no VLAN filtering: the JSON is made after bridge/vlan.c of iproute2. The real thing is a matter for the VM tests.
+// The kernel here has no VLAN filtering: the JSON is that of a Debian 12 virtual machine, in test/fixtures, or made after it.
 
 const MAIN = '/etc/network/interfaces';
 const LINK = 'ip -d -j link show dev vmbr0';
@@ -60,6 +61,33 @@ test('parameters are checked, all faults at once', () => {
     faults({ bridge: 'vmbr0', vlan: 50, multicast_query_interval: 5, multicast_query_response_interval: 5 })?.[0],
   ).toContain('must be less than multicast_query_interval (5)');
   expect(only({ multicast_querier: true }).id).toBe('bridge_vlan[vmbr0 50]');
+});
+
+test('what Linux 6.1 and iproute2 6.1 say of a bridge with a querier in VLAN 50 is understood', () => {
+  const fixture = (name: string) => ({
+    stdout: readFileSync(new URL(`../../fixtures/bridge/${name}.iproute2-6.1.0.json`, import.meta.url), 'utf8'),
+  });
+  const runs = { [LINK]: fixture('ip-link-vlan-aware-vmbr0'), [VLANS]: fixture('vlan-global-vmbr0') };
+  const running = (params: Record<string, unknown>) =>
+    planOn(node(runs), only(params)).changes.filter(({ layer }) => layer === 'runtime');
+  const as = {
+    multicast_snooping: true,
+    multicast_igmp_version: 2,
+    multicast_mld_version: 1,
+    multicast_query_interval: 125,
+    multicast_query_response_interval: 10,
+    multicast_querier_interval: 255,
+    multicast_membership_interval: 260,
+    multicast_last_member_interval: 1,
+    multicast_startup_query_interval: 31.24,
+    multicast_last_member_count: 2,
+    multicast_startup_query_count: 2,
+  };
+  expect(running({ ...as, multicast_querier: true })).toEqual([]);
+  expect(running({ ...as, vlan: 51, multicast_querier: true }).map(({ property }) => property)).toEqual([
+    'multicast_querier',
+  ]);
+  expect(running({ ...as, vlan: 49, multicast_querier: false })).toEqual([]);
 });
 
 describe('running', () => {
