@@ -47,7 +47,7 @@ test('the group and the addresses of IPv6, with a netmtu of their own', async ()
   await apply(`{ ip_version: ipv6, netmtu: 1400, interfaces: [${link}], nodelist: { nodes: [${nodes}] } }`);
   expect(await cluster.sockets('pve2')).toEqual(['[fd00:77::2]:5410', '[fd00:77::2]:5411', '[ff15::77]:5411']);
   expect(await cluster.must('pve2', 'corosync-cfgtool', '-n')).toContain('mtu: 1310');
-});
+}, 90_000);
 
 test('udpu has a socket for each node and no group', async () => {
   await apply('{ transport: udpu, interfaces: [{ linknumber: 0, mcastaddr: null }] }');
@@ -55,4 +55,4 @@ test('udpu has a socket for each node and no group', async () => {
   expect(sockets).toHaveLength(4);
   expect(sockets).toContain('[fd00:77::2]:5411');
   expect(sockets.every((socket) => socket.startsWith('[fd00:77::2]:'))).toBe(true);
-});
+}, 90_000);

@@ -68,7 +68,7 @@ test('a run without one of the nodes, and a value that corosync refuses, change 
   expect(mtu.stdout).toContain('netmtu is 9000, and the MTU of "vmbr0" is 1500');
   expect(await files()).toEqual(before);
   expect(await versions()).toEqual(['1/1', '1/1', '1/1']);
-});
+}, 90_000);
 
 test('a node joins and leaves', async () => {
   const [version = 0] = (await versions()).map((text) => Number(text.split('/')[0]));
@@ -89,7 +89,7 @@ test('a node joins and leaves', async () => {
   expect(await cluster.must('pve1', 'corosync-quorumtool', '-s')).toMatch(/Expected votes: +3/);
   expect(await versions()).toEqual(Array(3).fill(`${version + 2}/${version + 2}`));
   expect(await run('check', three, { hosts: 'all' })).toMatchObject({ code: 0 });
-});
+}, 90_000);
 
 test('a second link comes and goes by a reload', async () => {
   await Promise.all(
@@ -107,4 +107,4 @@ test('a second link comes and goes by a reload', async () => {
   expect(await cluster.sockets('pve2')).toEqual(['198.18.0.12:5405']);
   expect(await Promise.all(NODES.map(cluster.pid))).toEqual(pids);
   expect(await run('check', one)).toMatchObject({ code: 0 });
-});
+}, 90_000);

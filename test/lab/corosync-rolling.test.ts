@@ -75,7 +75,7 @@ test('node by node where that is enough: quorum is never lost', async () => {
   expect(await cluster.must('pve2', 'corosync-quorumtool', '-s')).toMatch(/^Flags:.*WaitForAll/m);
   expect(await versions()).toEqual(['2/2', '2/2', '2/2']);
   expect(await run('check', '{ quorum: { wait_for_all: true } }')).toMatchObject({ code: 0 });
-});
+}, 90_000);
 
 test('a corosync that dies in the middle stops the run: quorum is kept, nobody is left behind, and it is said what to do', async () => {
   const going = start('apply', '{ link_mode: active }');
@@ -99,4 +99,4 @@ test('a corosync that dies in the middle stops the run: quorum is kept, nobody i
   await cluster.formed(...NODES);
   expect(await run('apply', '{ link_mode: active }')).toMatchObject({ code: 0 });
   expect(await run('check', '{ link_mode: active }')).toMatchObject({ code: 0 });
-});
+}, 90_000);

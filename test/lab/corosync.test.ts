@@ -78,7 +78,7 @@ test('token is put in force by a reload: no corosync is restarted, all else in t
   await changed('{ token: null }', 3);
   expect(await cluster.file('pve2')).toBe(before.replace('config_version: 1', 'config_version: 3'));
   expect(await cluster.cmap('pve3', 'runtime.config.totem.token')).toBe('3650');
-});
+}, 90_000);
 
 test('netmtu needs a restart of all: the plan says so, and they run with it afterwards', async () => {
   const plan = await run('plan', '{ netmtu: 1400 }');
@@ -87,7 +87,7 @@ test('netmtu needs a restart of all: the plan says so, and they run with it afte
   expect(plan.stdout).toContain('runtime     totem.netmtu: "1500" → "1400"');
   await changed('{ netmtu: 1400 }', 4);
   expect(await cluster.must('pve1', 'corosync-cfgtool', '-n')).toContain('mtu: 1310');
-});
+}, 90_000);
 
 test('each layer that is changed by hand is seen, also where a reload says "Done" and cmap forgets the key', async () => {
   const file = await cluster.file('pve1');
@@ -120,7 +120,7 @@ test('each layer that is changed by hand is seen, also where a reload says "Done
   );
   expect(await run('apply', '{ netmtu: null }')).toMatchObject({ code: 0 });
   expect(await versions()).toEqual(Array(6).fill('8'));
-});
+}, 90_000);
 
 test('transport udp → knet with encryption → udp, as the sockets prove', async () => {
   await Promise.all(
@@ -136,4 +136,4 @@ test('transport udp → knet with encryption → udp, as the sockets prove', asy
     const own = `198.18.0.1${index + 1}`;
     expect(sockets).toEqual([`${own}:5406`, `${own}:5407`, '239.192.77.1:5407']);
   }
-});
+}, 90_000);

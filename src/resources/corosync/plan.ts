@@ -8,6 +8,7 @@ import {
   withValue,
 } from '../../formats/corosync-conf.ts';
 import { checkConf } from './checks.ts';
+import { explainNode } from './explain.ts';
 import { type Effect, heaviest } from './keys.ts';
 import { type ClusterNode, nodeOf, startCommand, versionOf } from './node.ts';
 import type { CorosyncParams } from './params.ts';
@@ -190,11 +191,12 @@ function roleImpact({ role, running }: ClusterNode): Impact | null {
 /** The plan of one host as it is shown; what is done is planned for all of them together. */
 export function planNode(params: CorosyncParams, seen: Observations): ResourcePlan {
   const { node, changes, effects } = compareNode(params, seen);
-  if (changes.length === 0) return { changes: [], try: [], undo: [], keep: [] };
+  const explain = explainNode(node);
+  if (changes.length === 0) return { changes: [], try: [], undo: [], keep: [], explain };
   const highest = Math.max(node.conf === null ? 0 : versionOf(node.conf), node.running?.highestVersion ?? 0);
   const impact = roleImpact(node) ?? impactOf(effects, node.isShared);
   const keep: readonly Step[] = node.role === 'member' ? shownSteps(node.file, params, highest + 1, effects, node) : [];
-  return { changes, try: [], undo: [], keep, impact };
+  return { changes, try: [], undo: [], keep, impact, explain };
 }
 
 function shownSteps(

@@ -371,6 +371,15 @@ describe('a node', () => {
     expect(() => plan(given, node)).toThrow(message);
   });
 
+  it('explains where its values come from', () => {
+    expect(plan({ token: 3000 }, OVER_UDP).explain).toEqual([
+      'this host is node "pve1" of /etc/corosync/corosync.conf',
+      'it runs with transport udp, by its socket 239.192.2.214 port 5405, netmtu 1500 by "corosync-cfgtool -n"',
+      'the token time of 3 nodes is token 3000 (default) + (3 - 2) × token_coefficient 650 (default) = 3650 ms (corosync.conf(5)); in force: 3650 ms',
+      'config_version is 4 in the file, 4 in the daemon, at most 4 in the cluster: a change makes it 5',
+    ]);
+  });
+
   it('is fine with IPoIB in datagram mode, or with less', () => {
     const infiniband = { ...OVER_UDP, deviceMtu: 4092, linkType: 'infiniband' };
     expect(plan({ netmtu: 4000 }, { ...infiniband, mode: 'datagram' }).changes).not.toEqual([]);
