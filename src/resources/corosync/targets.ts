@@ -114,12 +114,17 @@ function withoutCrypto(params: CorosyncParams, conf: CorosyncConf): Target[] {
   });
 }
 
-/** The block of a link. Before corosync 3 it was named by `ringnumber`; without either it is link 0. */
-function linkBlock(conf: CorosyncConf, linknumber: number): ConfBlock | undefined {
-  return blocksAt(conf, 'totem.interface').findLast((block) => {
+/** The blocks of a link, which corosync merges. Before corosync 3 it was named by `ringnumber`; without either it is link 0. */
+function linkBlocks(conf: CorosyncConf, linknumber: number): readonly ConfBlock[] {
+  return blocksAt(conf, 'totem.interface').filter((block) => {
     const number = itemIn(block, 'linknumber') ?? itemIn(block, 'ringnumber');
     return Number(number?.value ?? 0) === linknumber;
   });
+}
+
+/** The block that gives a key its value; where none has it the last one. */
+function blockWith(blocks: readonly ConfBlock[], name: string): ConfBlock | undefined {
+  return blocks.findLast((block) => itemIn(block, name) !== undefined) ?? blocks.at(-1);
 }
 
 function linkTarget(linknumber: number, key: Key, given: Block[string] | undefined): Target[] {
@@ -132,10 +137,10 @@ function linkTarget(linknumber: number, key: Key, given: Block[string] | undefin
       key,
       of: linknumber,
       effect: key.effect,
-      read: (conf) => foundIn(linkBlock(conf, linknumber), key.name),
+      read: (conf) => foundIn(blockWith(linkBlocks(conf, linknumber), key.name), key.name),
       write(conf) {
-        const block = linkBlock(conf, linknumber);
-        if (value === null) return block === undefined ? conf : withoutValueIn(conf, block, key.name);
+        const block = blockWith(linkBlocks(conf, linknumber), key.name);
+        if (value === null) return withoutIn(conf, (now) => linkBlocks(now, linknumber), key.name);
         if (block !== undefined) return withValueIn(conf, block, key.name, value);
         return withBlock(conf, 'totem.interface', [
           ['linknumber', String(linknumber)],
@@ -153,11 +158,8 @@ function linkGone(linknumber: number): Target {
     key: null,
     of: linknumber,
     effect: 'reload',
-    read: (conf) => blockFound(linkBlock(conf, linknumber)),
-    write(conf) {
-      const block = linkBlock(conf, linknumber);
-      return block === undefined ? conf : withoutBlock(conf, block);
-    },
+    read: (conf) => blockFound(linkBlocks(conf, linknumber)[0]),
+    write: (conf) => withoutAll(conf, (now) => linkBlocks(now, linknumber)[0]),
   };
 }
 
@@ -212,11 +214,24 @@ function nodeGone(name: string): Target {
     of: name,
     effect: 'reload',
     read: (conf) => blockFound(nodeBlock(conf, name)),
-    write(conf) {
-      const block = nodeBlock(conf, name);
-      return block === undefined ? conf : withoutBlock(conf, block);
-    },
+    write: (conf) => withoutAll(conf, (now) => nodeBlock(now, name)),
   };
+}
+
+/** The file without a key in any of some blocks; each edit gives another file, with blocks of its own. */
+function withoutIn(
+  conf: CorosyncConf,
+  blocks: (conf: CorosyncConf) => readonly ConfBlock[],
+  name: string,
+): CorosyncConf {
+  const block = blocks(conf).find((each) => itemIn(each, name) !== undefined);
+  return block === undefined ? conf : withoutIn(withoutValueIn(conf, block, name), blocks, name);
+}
+
+/** The file without any block that `next` finds. */
+function withoutAll(conf: CorosyncConf, next: (conf: CorosyncConf) => ConfBlock | undefined): CorosyncConf {
+  const block = next(conf);
+  return block === undefined ? conf : withoutAll(withoutBlock(conf, block), next);
 }
 
 function found(item: ConfItem | undefined): { readonly value: string; readonly line: number } | null {

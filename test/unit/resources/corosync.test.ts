@@ -195,6 +195,20 @@ describe('the file', () => {
     expect(edited(UDP, votes)).toContain('ring0_addr: 198.18.0.12\n\t\tquorum_votes: 2\n');
   });
 
+  it('treats the blocks of one link as one, as corosync does', () => {
+    const twice = KNET.replace(
+      '\tsecauth: on\n',
+      '\tinterface {\n\t\tmcastport: 5405\n\t}\n\tinterface {\n\t\tringnumber: 0\n\t\tknet_link_priority: 1\n\t}\n',
+    );
+    expect(edited(twice, { interfaces: [{ linknumber: 0, mcastport: 5407 }] })).toContain(
+      'interface {\n\t\tmcastport: 5407\n\t}',
+    );
+    expect(edited(twice, { interfaces: [{ linknumber: 0, mcastport: null, knet_link_priority: null }] })).toContain(
+      'interface {\n\t}\n\tinterface {\n\t\tringnumber: 0\n\t}',
+    );
+    expect(edited(twice, { interfaces: [{ linknumber: 0, absent: true }] })).not.toContain('interface');
+  });
+
   it('takes a multicast address only with udp, also where the task does not name the transport', () => {
     expect(() => edited(KNET, { interfaces: [{ linknumber: 0, mcastaddr: '239.192.1.1' }] })).toThrow(
       '"mcastaddr": a multicast address does nothing with transport knet',
