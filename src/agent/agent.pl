@@ -244,6 +244,22 @@ $VERB{load} = sub {
   eval "$source; 1" ? answer($id, 'ok') : fail($id, $@);
 };
 
+# seal: from now on nothing is done but these reads, byte for byte, and no more of the agent is taken in. There is no way back.
+$VERB{seal} = sub {
+  my ($id, @registered) = @_;
+  my %registered = map { $_ => 1 } @registered;
+  my $read = $VERB{read};
+  %VERB = (facts => $VERB{facts}, read => sub {
+    my ($id, @reads) = @_;
+    for (grep { !$registered{$_} } @reads) {
+      my ($kind, @args) = decode($_);
+      return fail($id, "a read that was not registered: " . join ' ', $kind, @args);
+    }
+    $read->($id, @reads);
+  });
+  answer($id, 'ok');
+};
+
 # The SSH connection as sshd told it. sudo cleans the environment, but its own process still has it.
 sub ssh_connection {
   return $ENV{SSH_CONNECTION} if $ENV{SSH_CONNECTION};

@@ -3,7 +3,7 @@ import { HostError, messageOf, UnreachableError } from '../core/errors.ts';
 import type { Argv, FileAttributes, FileState, Observations, Read, RunResult } from '../core/resource.ts';
 import type { Facts } from '../core/task.ts';
 import { agentSource } from '../paths.ts';
-import { encodeRead, observationsOf, runResult, uniqueReads } from './observations.ts';
+import { encodeRead, observationsOf, readKey, runResult, uniqueReads } from './observations.ts';
 import { decodeFields, encodeFields, encodeMessage, type Field, MessageReader } from './wire.ts';
 
 /** Reads exactly as many bytes as its argument says, then becomes what it read: perl's own buffering would eat requests. */
@@ -35,8 +35,24 @@ interface Pending {
   timer: NodeJS.Timeout;
 }
 
+/** What those may do who only look. A node behind it can be asked what was registered when it was opened, and nothing else. */
+export interface ReadSession {
+  readonly host: string;
+  /** Effective user id and the SSH_CONNECTION of the agent ("" for a local host). */
+  hello(): Promise<{ readonly uid: number; readonly sshConnection: string }>;
+  /** Puts all questions in one message, which counts as one step. Equal ones are asked once. */
+  read(reads: readonly Read[]): Promise<Observations>;
+  facts(): Promise<Facts>;
+  /** Why nothing can be asked any more, where the session ended by itself; null while it is up, and after `close`. */
+  readonly failure: Error | null;
+  close(): void;
+}
+
+/** The verbs that change nothing. */
+const READING: ReadonlySet<string> = new Set(['read', 'facts']);
+
 /** The agent on one host: one program for the whole run, asked over its standard input. */
-export class AgentSession {
+export class AgentSession implements ReadSession {
   readonly host: string;
   readonly stateDir: string;
   readonly #process: RemoteProcess;
@@ -44,14 +60,17 @@ export class AgentSession {
   readonly #reader = new MessageReader();
   readonly #commandTimeoutMs: number;
   readonly #hello: Promise<{ uid: number; sshConnection: string }>;
+  /** Names of the reads that a session to look with was opened for; null: it may do anything. */
+  readonly #registered: ReadonlySet<string> | null;
   #nextId = 1;
   #isGreeted = false;
   #stderr = '';
   #end: Error | null = null;
   #change: Promise<void> | undefined;
 
-  private constructor(host: string, process: RemoteProcess, options: SessionOptions) {
+  private constructor(host: string, process: RemoteProcess, options: SessionOptions, registered?: readonly Read[]) {
     this.host = host;
+    this.#registered = registered === undefined ? null : new Set(registered.map(readKey));
     this.stateDir = options.stateDir ?? STATE_DIR;
     this.#process = process;
     this.#commandTimeoutMs = options.commandTimeoutMs ?? 60_000;
@@ -75,10 +94,28 @@ export class AgentSession {
    * Starts the agent over `link`. Nothing is waited for: the first request travels with the program.
    * @throws UnreachableError, HostError from `link.start`
    */
-  static async open(link: Link, options: SessionOptions = {}): Promise<AgentSession> {
+  static open(link: Link, options: SessionOptions = {}): Promise<AgentSession> {
+    return AgentSession.#start(link, options);
+  }
+
+  /**
+   * Starts the agent to look with: it answers `reads` and tells facts. Whatever else it is asked for is refused here as a bug, and
+   * by the node itself, where no verb is left that could change something.
+   * @param reads every question that will be put
+   * @throws UnreachableError, HostError from `link.start`
+   */
+  static async openToRead(link: Link, reads: readonly Read[], options: SessionOptions = {}): Promise<ReadSession> {
+    const session = await AgentSession.#start(link, options, reads);
+    const registered = uniqueReads(reads).map((read) => encodeRead(read, session.#readSeconds));
+    // It travels with the program and before the first question, so that nothing waits for it.
+    session.#request('seal', registered).catch((error: Error) => session.#fail(error));
+    return session;
+  }
+
+  static async #start(link: Link, options: SessionOptions, registered?: readonly Read[]): Promise<AgentSession> {
     const source = Buffer.from(agentSource('agent.pl'), 'utf8');
     const process = await link.start(['perl', '-e', BOOTSTRAP, String(source.length)]);
-    const session = new AgentSession(link.host, process, options);
+    const session = new AgentSession(link.host, process, options, registered);
     process.stdin.write(source);
     return session;
   }
@@ -91,7 +128,9 @@ export class AgentSession {
   /** Puts all questions in one message, which counts as one step. Equal ones are asked once. */
   async read(reads: readonly Read[]): Promise<Observations> {
     const asked = uniqueReads(reads);
-    const encoded = asked.map((read) => encodeRead(read, this.#commandTimeoutMs / 1000));
+    const foreign = asked.find((read) => this.#registered?.has(readKey(read)) === false);
+    if (foreign) throw new Error(`a read that was not registered: ${readKey(foreign).replaceAll('\0', ' ')}`);
+    const encoded = asked.map((read) => encodeRead(read, this.#readSeconds));
     const answers = await this.call('read', encoded);
     return observationsOf(asked, answers);
   }
@@ -190,7 +229,17 @@ export class AgentSession {
    * @param timeoutMs time the request may take by its own nature; the agent is given a few seconds more to say so itself
    * @throws HostError where the agent refuses, UnreachableError where the connection is gone
    */
-  call(verb: string, args: readonly Field[], timeoutMs = this.#commandTimeoutMs): Promise<Buffer[]> {
+  async call(verb: string, args: readonly Field[], timeoutMs = this.#commandTimeoutMs): Promise<Buffer[]> {
+    if (this.#registered && !READING.has(verb)) throw new Error(`"${verb}" in a session that only looks`);
+    return this.#request(verb, args, timeoutMs);
+  }
+
+  /** Seconds that all reads of a message may take together. */
+  get #readSeconds(): number {
+    return this.#commandTimeoutMs / 1000;
+  }
+
+  #request(verb: string, args: readonly Field[], timeoutMs = this.#commandTimeoutMs): Promise<Buffer[]> {
     if (this.#end) return Promise.reject(this.#end);
     const id = this.#nextId++;
     const answer = this.#expect(id, verb, timeoutMs + GRACE_MS);

@@ -56,7 +56,7 @@ export async function changeHosts(
   io: Io,
   signal: AbortSignal,
 ): Promise<Changed> {
-  const { context, finish, stopProgress } = await start(prepared, options, io, signal, false);
+  const { context, finish, stopProgress } = await start(prepared, options, io, signal);
   const openProber = openProbe;
   const run = runName(new Date());
   const result = await applyPlays({

@@ -13,7 +13,7 @@ import { startProgress } from '../ui/progress.ts';
 import { changeLine, showValue } from '../ui/text-report.ts';
 import type { CommonOptions } from './options.ts';
 import { checkOutput, writeOutput } from './output.ts';
-import { connector, prepare } from './prepare.ts';
+import { prepare, readConnector } from './prepare.ts';
 
 /**
  * `mcastctl explain [RESOURCE [INVENTORY]]`: what there is to manage, what a resource takes, or how its desired values come about on
@@ -82,7 +82,7 @@ async function compare(
     throw new InputError([
       { message: `the playbook has no task of type "${type.type}"`, hint: 'choose another with -p' },
     ]);
-  const open = await connector(hostsOf(plays), inventory, options, io);
+  const open = await readConnector(plays, inventory, options, io);
   const progress = startProgress(hostsOf(plays), io, true);
   const context = { plays: chosen, open, forks: options.forks, emit: progress.emit, signal };
   return checkHosts(context).finally(progress.stop);

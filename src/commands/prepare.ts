@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { AgentSession } from '../agent/session.ts';
+import { AgentSession, type ReadSession, type SessionOptions } from '../agent/session.ts';
 import { type Inventory, loadInventory, parseExtraVars } from '../config/inventory/index.ts';
 import { type CompileOptions, compilePlaybookFile, loadPlaybook } from '../config/playbook/index.ts';
 import { renderValue } from '../config/vars.ts';
 import { type ConnectionOptions, connect, resolveTarget, type Target } from '../connection/index.ts';
+import type { Link } from '../core/connection.ts';
 import { type Fault, formatFault, InputError } from '../core/errors.ts';
 import type { CompiledPlay } from '../core/task.ts';
-import type { OpenedSession, OpenSession } from '../engine/fleet.ts';
+import { hostsOf, type OpenedSession, type OpenSession, readsOf } from '../engine/fleet.ts';
 import { packageFile } from '../paths.ts';
 import { resourceTypes } from '../resources/index.ts';
 import type { Io } from '../ui/io.ts';
@@ -78,16 +79,41 @@ function collect<T>(faults: Fault[], work: () => T): T | null {
   }
 }
 
-/**
- * How to reach each host: connection variables, ssh config, flags. Asks for the passwords that were wished, once.
- * @throws InputError with the faults of all hosts
- */
+/** Logs in to a host, as inventory, ssh config and flags say. */
+type Login = (host: string) => Promise<Link>;
+
+/** How to work on each host. Faults as `logins`. */
 export async function connector(
   hosts: readonly string[],
   inventory: Inventory,
   options: CommonOptions,
   io: Io,
 ): Promise<OpenSession> {
+  const login = await logins(hosts, inventory, options, io);
+  return (host) => openSession(login, host, (link) => AgentSession.open(link, sessionOptions(options)));
+}
+
+/** How to look at each host of plays: its session answers what the tasks ask, and can do nothing else. Faults as `logins`. */
+export async function readConnector(
+  plays: readonly CompiledPlay[],
+  inventory: Inventory,
+  options: CommonOptions,
+  io: Io,
+): Promise<OpenSession<ReadSession>> {
+  const login = await logins(hostsOf(plays), inventory, options, io);
+  return (host) =>
+    openSession(login, host, (link) => AgentSession.openToRead(link, readsOf(plays, host), sessionOptions(options)));
+}
+
+function sessionOptions(options: CommonOptions): SessionOptions {
+  return { commandTimeoutMs: options.commandTimeout * 1000 };
+}
+
+/**
+ * How to reach each host: connection variables, ssh config, flags. Asks for the passwords that were wished, once.
+ * @throws InputError with the faults of all hosts
+ */
+async function logins(hosts: readonly string[], inventory: Inventory, options: CommonOptions, io: Io): Promise<Login> {
   const secrets = {
     ...(options.askPass ? { askedPassword: await askSecret('SSH password') } : {}),
     ...(options.askBecomePass ? { becomePassword: await askSecret('sudo password') } : {}),
@@ -112,7 +138,11 @@ export async function connector(
     if (target) targets.set(host, target);
   }
   if (faults.length > 0) throw new InputError(distinct(faults));
-  return (host) => openSession(host, targets, connection, options);
+  return (host) => {
+    const target = targets.get(host);
+    if (!target) throw new Error(`no target for ${host}`);
+    return connect(target, connection);
+  };
 }
 
 /** A fault in a file that all hosts share, such as ssh_config, is told once. */
@@ -120,17 +150,14 @@ function distinct(faults: readonly Fault[]): Fault[] {
   return [...new Map(faults.map((fault) => [formatFault(fault), fault])).values()];
 }
 
-async function openSession(
+async function openSession<Session extends ReadSession>(
+  login: Login,
   host: string,
-  targets: ReadonlyMap<string, Target>,
-  connection: ConnectionOptions,
-  options: CommonOptions,
-): Promise<OpenedSession> {
-  const target = targets.get(host);
-  if (!target) throw new Error(`no target for ${host}`);
-  const link = await connect(target, connection);
+  open: (link: Link) => Promise<Session>,
+): Promise<OpenedSession<Session>> {
+  const link = await login(host);
   try {
-    const session = await AgentSession.open(link, { commandTimeoutMs: options.commandTimeout * 1000 });
+    const session = await open(link);
     return {
       session,
       async close() {

@@ -6,7 +6,7 @@ import { planDetails } from '../ui/plan-details.ts';
 import type { CommonOptions } from './options.ts';
 import { checkOutput } from './output.ts';
 import { type Prepared, prepare } from './prepare.ts';
-import { print, start } from './session.ts';
+import { print, startReading } from './session.ts';
 
 export interface PlanOptions extends CommonOptions {
   /** Show the exact commands and the files' diffs. */
@@ -26,14 +26,14 @@ export async function checkCommand(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { context, finish, stopProgress } = await start(ready(file, options, io), options, io, signal, true);
+  const { context, finish, stopProgress } = await startReading(ready(file, options, io), options, io, signal, true);
   const outcomes = await checkHosts(context).finally(stopProgress);
   return print(finish('check', reportsOf(outcomes)), options, io, { isSilentWhenOk: !options.verbose });
 }
 
 /** Shows what apply would change. */
 export async function planCommand(file: string, options: PlanOptions, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { context, finish, stopProgress } = await start(ready(file, options, io), options, io, signal, false);
+  const { context, finish, stopProgress } = await startReading(ready(file, options, io), options, io, signal, false);
   const outcomes = await checkHosts(context).finally(stopProgress);
   const report = finish('plan', reportsOf(outcomes));
   const details = (host: string) =>

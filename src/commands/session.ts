@@ -1,14 +1,15 @@
+import type { AgentSession, ReadSession } from '../agent/session.ts';
 import { EXIT, type ExitCode } from '../core/errors.ts';
 import type { ProbeReport } from '../core/probe.ts';
 import type { HostReport, Report } from '../core/report.ts';
-import { hostsOf, type RunContext } from '../engine/fleet.ts';
+import { hostsOf, type OpenSession, type RunContext } from '../engine/fleet.ts';
 import { exitCodeOf, runStatus } from '../engine/outcome.ts';
 import type { Io } from '../ui/io.ts';
 import { startProgress } from '../ui/progress.ts';
 import { hostBlocks, summaryLine } from '../ui/text-report.ts';
 import type { CommonOptions } from './options.ts';
 import { writeOutput } from './output.ts';
-import { connector, type Prepared } from './prepare.ts';
+import { connector, type Prepared, readConnector } from './prepare.ts';
 
 interface Finished {
   readonly probe: ProbeReport | null;
@@ -16,22 +17,40 @@ interface Finished {
 }
 
 /** A run whose hosts can be logged in to. */
-export interface Started {
-  readonly context: RunContext;
+export interface Started<Session extends ReadSession = AgentSession> {
+  readonly context: RunContext<Session>;
   readonly finish: (command: string, hosts: ReadonlyMap<string, HostReport>, more?: Finished) => Report;
   readonly stopProgress: () => void;
 }
 
-/** Gets ready to work with the hosts of checked plays: what is asked of people is asked here. */
-export async function start(
-  { inventory, plays }: Pick<Prepared, 'inventory' | 'plays'>,
+type Plays = Pick<Prepared, 'inventory' | 'plays'>;
+
+/** Gets ready to change the hosts of checked plays: what is asked of people is asked here. */
+export async function start(plays: Plays, options: CommonOptions, io: Io, signal: AbortSignal): Promise<Started> {
+  const open = connector(hostsOf(plays.plays), plays.inventory, options, io);
+  return startWith(await open, plays, options, io, signal, false);
+}
+
+/** Gets ready to look at the hosts of checked plays: the connections can do nothing else. */
+export async function startReading(
+  plays: Plays,
   options: CommonOptions,
   io: Io,
   signal: AbortSignal,
   isQuiet: boolean,
-): Promise<Started> {
+): Promise<Started<ReadSession>> {
+  return startWith(await readConnector(plays.plays, plays.inventory, options, io), plays, options, io, signal, isQuiet);
+}
+
+function startWith<Session extends ReadSession>(
+  open: OpenSession<Session>,
+  { plays }: Plays,
+  options: CommonOptions,
+  io: Io,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Started<Session> {
   const startedAt = new Date();
-  const open = await connector(hostsOf(plays), inventory, options, io);
   const progress = startProgress(hostsOf(plays), io, isQuiet);
   return {
     context: { plays, open, forks: options.forks, emit: progress.emit, signal },

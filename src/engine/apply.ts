@@ -1,3 +1,4 @@
+import type { AgentSession } from '../agent/session.ts';
 import type { NodeLock } from '../agent/switch.ts';
 import { UnreachableError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
@@ -64,7 +65,7 @@ export interface ApplyResult {
  */
 export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
   const failures = new Map<string, unknown>();
-  const read = await readHosts<HostState | null>(
+  const read = await readHosts<HostState | null, AgentSession>(
     context,
     async (host) => ({
       ...host,

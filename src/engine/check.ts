@@ -1,3 +1,4 @@
+import type { ReadSession } from '../agent/session.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { HostReport } from '../core/report.ts';
 import { type RunContext, readHosts, tasksOf } from './fleet.ts';
@@ -10,8 +11,10 @@ export interface HostOutcome {
   readonly plans: readonly TaskPlan[];
 }
 
-/** Compares every host with its tasks and changes nothing: what `check` and `plan` do. One login and one read a host. */
-export async function checkHosts(context: RunContext): Promise<Map<string, HostOutcome>> {
+/**
+ * Compares every host with its tasks and changes nothing, nor could it: what `check` and `plan` do. One login and one read a host.
+ */
+export async function checkHosts(context: RunContext<ReadSession>): Promise<Map<string, HostOutcome>> {
   function done(host: string, outcome: HostOutcome): HostOutcome {
     context.emit({ type: 'host-done', host, report: outcome.report });
     return outcome;

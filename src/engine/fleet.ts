@@ -1,24 +1,24 @@
-import type { AgentSession } from '../agent/session.ts';
+import type { AgentSession, ReadSession } from '../agent/session.ts';
 import { conflictsOf, describeConflict } from '../core/conflicts.ts';
 import { HostError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
-import type { Observations } from '../core/resource.ts';
+import type { Observations, Read } from '../core/resource.ts';
 import { type CompiledPlay, type Facts, type HostTask, NO_FACTS, resourcesOf, type TaskItem } from '../core/task.ts';
 import { limiter } from './limit.ts';
 import { Interrupted, untilAborted } from './until-aborted.ts';
 
 /** Logs in to a host and starts the agent. Throws UnreachableError or HostError. */
-export type OpenSession = (host: string) => Promise<OpenedSession>;
+export type OpenSession<Session extends ReadSession = AgentSession> = (host: string) => Promise<OpenedSession<Session>>;
 
-export interface OpenedSession {
-  readonly session: AgentSession;
+export interface OpenedSession<Session extends ReadSession = AgentSession> {
+  readonly session: Session;
   close(): Promise<void>;
 }
 
-/** What every run needs. */
-export interface RunContext {
+/** What every run needs. One that only looks takes `RunContext<ReadSession>`: nothing in its reach can change a node. */
+export interface RunContext<Session extends ReadSession = AgentSession> {
   readonly plays: readonly CompiledPlay[];
-  readonly open: OpenSession;
+  readonly open: OpenSession<Session>;
   /** How many hosts may be logged in to at the same moment; those that are logged in don't count. */
   readonly forks: number;
   readonly emit: Emit;
@@ -27,7 +27,7 @@ export interface RunContext {
 }
 
 /** A host that was logged in to and read. */
-export interface ReadHost extends OpenedSession {
+export interface ReadHost<Session extends ReadSession = AgentSession> extends OpenedSession<Session> {
   readonly host: string;
   readonly seen: Observations;
   readonly facts: Facts;
@@ -43,14 +43,21 @@ export function tasksOf(plays: readonly CompiledPlay[], host: string): HostTask[
   return plays.flatMap((play) => play.tasks.get(host) ?? []);
 }
 
+/** All that the tasks of a host ask of it, handlers apart. */
+export function readsOf(plays: readonly CompiledPlay[], host: string): Read[] {
+  return tasksOf(plays, host)
+    .flatMap(resourcesOf)
+    .flatMap((resource) => resource.reads);
+}
+
 /**
  * Logs in to every host and reads all that its tasks ask, in one message. Hosts don't wait for each other.
  * @param then what to do with a host once it is read
  * @param otherwise what to do where logging in, reading or `then` threw
  */
-export async function readHosts<T>(
-  context: RunContext,
-  then: (host: ReadHost) => Promise<T>,
+export async function readHosts<T, Session extends ReadSession>(
+  context: RunContext<Session>,
+  then: (host: ReadHost<Session>) => Promise<T>,
   otherwise: (host: string, error: unknown) => T,
 ): Promise<Map<string, T>> {
   const limit = limiter(context.forks);
@@ -67,7 +74,10 @@ export async function readHosts<T>(
 }
 
 /** Nothing is changed yet: an interrupt waits neither for a login nor for an answer. */
-async function readHost(context: RunContext, host: string): Promise<ReadHost> {
+async function readHost<Session extends ReadSession>(
+  context: RunContext<Session>,
+  host: string,
+): Promise<ReadHost<Session>> {
   if (context.signal.aborted) throw new Interrupted();
   context.emit({ type: 'host', host, phase: 'connecting' });
   const opening = context.open(host);
@@ -78,11 +88,11 @@ async function readHost(context: RunContext, host: string): Promise<ReadHost> {
   try {
     context.emit({ type: 'host', host, phase: 'reading' });
     const wantsFacts = context.plays.some((play) => play.needsFacts && play.hosts.includes(host));
-    const reads = tasksOf(context.plays, host)
-      .flatMap(resourcesOf)
-      .flatMap((resource) => resource.reads);
     // Both travel at once: the second does not wait for the first's answer.
-    const answers = Promise.all([opened.session.read(reads), wantsFacts ? opened.session.facts() : NO_FACTS]);
+    const answers = Promise.all([
+      opened.session.read(readsOf(context.plays, host)),
+      wantsFacts ? opened.session.facts() : NO_FACTS,
+    ]);
     const [seen, facts] = await untilAborted(answers, context.signal);
     refuseConflicts(context.plays, host, facts);
     return { ...opened, host, seen, facts };

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AgentSession } from '../../../src/agent/session.ts';
 import { decodeFields, encodeFields, encodeMessage, MessageReader } from '../../../src/agent/wire.ts';
 import { HostError } from '../../../src/core/errors.ts';
@@ -275,3 +275,97 @@ describe('agent', () => {
     await expect(bare.read([])).rejects.toThrow('perl is missing');
   });
 });
+
+describe('a session to look with', () => {
+  let dir: string;
+  let session: AgentSession;
+  const reads = () => [
+    { read: 'file' as const, path: join(dir, 'ä') },
+    { read: 'run' as const, argv: ['echo', 'x'] as const },
+  ];
+  beforeEach(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'mcastctl-look-'));
+    writeFileSync(join(dir, 'ä'), 'kept');
+    // What a bug could do who forgets what kind of session it has.
+    session = (await AgentSession.openToRead(localLink(), reads())) as AgentSession;
+  });
+  afterEach(() => {
+    session.close();
+    rmSync(dir, { recursive: true });
+  });
+
+  it('answers what was registered, and facts', async () => {
+    const seen = await session.read(reads());
+    expect(seen.file(join(dir, 'ä'))?.text).toBe('kept');
+    expect(seen.run(['echo', 'x']).stdout).toBe('x\n');
+    expect((await session.facts()).kernel).not.toBe('');
+    expect((await session.hello()).uid).toBe(process.getuid?.());
+  });
+
+  it('refuses here whatever else it is asked for', async () => {
+    const path = join(dir, 'ä');
+    for (const work of [
+      () => session.run(['touch', path]),
+      () => session.set(path, 'new'),
+      () => session.write(path, null, 'new', 0o644),
+      () => session.load('1'),
+      () => session.loadWithChange('1'),
+      () => session.call('seal', []),
+    ])
+      await expect(work()).rejects.toThrow('in a session that only looks');
+    await expect(session.read([{ read: 'run', argv: ['touch', join(dir, 'new')] }])).rejects.toThrow(
+      `a read that was not registered: run touch ${join(dir, 'new')}`,
+    );
+    expect(readdirSync(dir)).toEqual(['ä']);
+    expect(readFileSync(path, 'utf8')).toBe('kept');
+  });
+
+  it('is refused by the node itself, whatever this side sends', async () => {
+    const link = localLink();
+    const process = await link.start(['perl', '-e', BOOTSTRAP_OF_ANY, agentPath]);
+    const reader = new MessageReader();
+    const answers: string[][] = [];
+    process.stdout.on('data', (chunk: Buffer) => answers.push(...reader.push(chunk).map((each) => each.map(String))));
+    const registered = encodeFields(['run', '10', 'echo', 'x']);
+    const marker = join(dir, 'marker');
+    const asked: (string | Buffer)[][] = [
+      ['seal', registered],
+      ['read', registered],
+      ['read', registered, encodeFields(['run', '10', 'touch', marker])],
+      ['read', encodeFields(['run', '11', 'echo', 'x'])],
+      ['load', `open my $f, '>', '${marker}'`],
+      ['run', '10', '', 'touch', marker],
+      ['write', marker],
+      ['seal', encodeFields(['run', '10', 'touch', marker])],
+      ['facts'],
+    ];
+    for (const [index, fields] of asked.entries()) process.stdin.write(encodeMessage([index + 1, ...fields]));
+    await vi.waitFor(() => expect(answers).toHaveLength(asked.length + 1));
+    process.stdin.end();
+    await process.exit;
+    const byId = new Map(answers.map(([id, ...rest]) => [Number(id), rest]));
+    expect(
+      [...Array(9).keys()].map((index) =>
+        byId
+          .get(index + 1)
+          ?.slice(0, 2)
+          .join(' '),
+      ),
+    ).toMatchObject([
+      'ok',
+      expect.stringMatching(/^ok /),
+      `error a read that was not registered: run 10 touch ${marker}`,
+      'error a read that was not registered: run 11 echo x',
+      'error the agent knows no "load"',
+      'error the agent knows no "run"',
+      'error the agent knows no "write"',
+      'error the agent knows no "seal"',
+      expect.stringMatching(/^ok /),
+    ]);
+    expect(readdirSync(dir)).toEqual(['ä']);
+  });
+});
+
+const agentPath = new URL('../../../src/agent/agent.pl', import.meta.url).pathname;
+/** Runs the agent from its file. */
+const BOOTSTRAP_OF_ANY = 'do shift';
