@@ -28,6 +28,8 @@ export interface Observed {
   readonly systemd?: boolean;
   readonly dependents?: readonly string[];
   readonly words?: string;
+  /** Its process is there and does not answer yet. */
+  readonly isStarting?: boolean;
 }
 
 /** A node of three as Debian's corosync 3.1.7 answers there, cut down to what is looked at. */
@@ -52,12 +54,13 @@ export function observed(node: Observed): Observations {
     ...node.cmap,
   };
   const isRunning = node.cmap !== null;
+  const isAnswering = isRunning && node.isStarting !== true;
   const sockets = node.sockets ?? [`${own}:5405`];
   const states = ['pacemaker', 'corosync-qdevice', 'dlm', 'sbd'].map((unit) =>
     node.dependents?.includes(unit) ? 'active' : 'inactive',
   );
   const runs: Node['runs'] = {
-    'corosync-cmapctl': isRunning
+    'corosync-cmapctl': isAnswering
       ? {
           stdout: Object.entries(cmap)
             .map(([key, value]) => `${key} (str) = ${value}\n`)

@@ -249,6 +249,11 @@ function namesOf(hosts: Hosts): string {
   return [...hosts.keys()].join(', ');
 }
 
+/** Nothing is done: one that is only starting has to join the others first. */
+export function gatherStage(health: Health): KindStage {
+  return { kind: 'check', stage: { name: 'wait for all nodes', steps: new Map(), until: becomesWhole(health) } };
+}
+
 /** Nothing is done: those that live have to notice who is gone, and to have quorum without them. */
 export function quorumStage(hosts: readonly string[], gone: readonly number[], seconds: number): Stage {
   const until: Condition = {

@@ -3,10 +3,11 @@ import type { Observations, TogetherUndo } from '../../core/resource.ts';
 import { printCorosyncConf, withValue } from '../../formats/corosync-conf.ts';
 import { startCommand } from './node.ts';
 import { LOCAL_CONF, SHARED_CONF } from './reads.ts';
-import { type Running, runningOf } from './running.ts';
+import { processOf, type Running, runningOf } from './running.ts';
 import {
   DRAFT,
   type FileChange,
+  gatherStage,
   type Health,
   type Hosts,
   type KindStage,
@@ -25,7 +26,7 @@ import type { ClusterPlan } from './together.ts';
 interface Now {
   /** Those that can't be asked any more. */
   readonly lost: readonly string[];
-  /** Members whose corosync has ended, or does not answer. */
+  /** Members whose corosync has ended. */
   readonly dead: Hosts;
   readonly alive: Hosts;
   /** Hosts that are to join, or to leave, and whose corosync runs. */
@@ -71,10 +72,11 @@ function nowOf({ members, joining, leaving }: ClusterPlan, seen: ReadonlyMap<str
     const of = seen.get(host);
     const running = of === undefined ? null : runningOrNull(of);
     if (of === undefined) lost.push(host);
-    else if (running === null) dead.set(host, node);
+    // One that is only starting has a process and does not answer yet.
+    else if (running === null && processOf(of) === null) dead.set(host, node);
     else {
       alive.set(host, node);
-      isQuorate ||= running.isQuorate;
+      isQuorate ||= running?.isQuorate === true;
     }
   }
   const others = new Map(
@@ -175,7 +177,7 @@ function restarted(cluster: ClusterPlan, begun: readonly KindStage[], now: Now):
   if (isRolling && now.isQuorate) {
     const [first] = now.alive.keys();
     const health: Health = { ...before, version };
-    const stages = [...restored(cluster, now)];
+    const stages = [gatherStage({ ...before, hosts: [...now.alive.keys()] }), ...restored(cluster, now)];
     if (now.dead.size > 0) stages.push(startStage('start', now.dead, { ...health, version: null }));
     if (first !== undefined) stages.push(reloadStage(first, health));
     for (const host of touched.toReversed().filter((each) => now.alive.has(each))) {
