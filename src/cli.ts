@@ -45,6 +45,9 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// What goes wrong outside of everything that is waited for is told like all else: with no secret in it.
+process.on('uncaughtException', (error) => process.exit(reportFailure(error, program)));
+
 async function main(): Promise<void> {
   try {
     await program.parseAsync();

@@ -1,6 +1,7 @@
 import type { Link, RemoteProcess } from '../core/connection.ts';
 import { HostError, messageOf, UnreachableError } from '../core/errors.ts';
 import type { Argv, FileAttributes, FileState, Observations, Read, RunResult } from '../core/resource.ts';
+import { ARGV_HINT, argvProblem, redact } from '../core/secrets.ts';
 import type { Facts } from '../core/task.ts';
 import { agentSource } from '../paths.ts';
 import { encodeRead, observationsOf, readKey, runResult, uniqueReads } from './observations.ts';
@@ -81,7 +82,7 @@ export class AgentSession implements ReadSession {
     this.#hello.catch(() => {});
     process.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
     process.stderr.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-4_096);
+      this.#stderr = redact(this.#stderr + chunk.toString('utf8')).slice(-4_096);
     });
     process.stdin.on('error', () => {});
     process.exit.then(
@@ -128,6 +129,7 @@ export class AgentSession implements ReadSession {
   /** Puts all questions in one message, which counts as one step. Equal ones are asked once. */
   async read(reads: readonly Read[]): Promise<Observations> {
     const asked = uniqueReads(reads);
+    for (const read of asked) if (read.read === 'run') refuseSecrets(read.argv);
     const foreign = asked.find((read) => this.#registered?.has(readKey(read)) === false);
     if (foreign) throw new Error(`a read that was not registered: ${readKey(foreign).replaceAll('\0', ' ')}`);
     const encoded = asked.map((read) => encodeRead(read, this.#readSeconds));
@@ -157,8 +159,12 @@ export class AgentSession implements ReadSession {
     };
   }
 
-  /** Starts a program, without a shell. A non-zero exit is a result, not an error. */
+  /**
+   * Starts a program, without a shell. A non-zero exit is a result, not an error.
+   * @throws HostError where an argument holds a secret: others on the node could read it
+   */
   async run(argv: Argv, options: { stdin?: string; timeoutMs?: number } = {}): Promise<RunResult> {
+    refuseSecrets(argv);
     await this.#loadChange();
     const timeoutMs = options.timeoutMs ?? this.#commandTimeoutMs;
     const fields = await this.call('run', [timeoutMs / 1000, options.stdin ?? '', ...argv], timeoutMs);
@@ -330,6 +336,11 @@ export class AgentSession implements ReadSession {
   }
 }
 
+function refuseSecrets(argv: Argv): void {
+  const problem = argvProblem(argv);
+  if (problem !== null) throw new HostError(problem, { hint: ARGV_HINT });
+}
+
 const ERRNO_HINTS: Readonly<Record<string, string>> = {
   '1': 'become root with -b',
   '13': 'become root with -b',
@@ -347,7 +358,8 @@ function hintFor(errno: string): { hint?: string } {
 
 /** Foreign text for a message: one line, no control characters, 300 characters at most. */
 function excerpt(said: string): string {
-  const line = said
+  // Before it is cut: what is left of a secret would not be known as one.
+  const line = redact(said)
     .trim()
     .replace(/\s+/g, ' ')
     .replace(/\p{Cc}/gu, '?');

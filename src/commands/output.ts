@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { HostError, InputError, messageOf } from '../core/errors.ts';
+import { redactOutput } from '../core/secrets.ts';
 import type { Io } from '../ui/io.ts';
 
 /** Finds out before the work whether a report can be written in the end. Throws InputError where not. */
@@ -26,7 +27,8 @@ export function checkOutput(file: string | undefined): void {
 }
 
 /**
- * Writes a report to standard output, or to a file, which is replaced in one go; a device or pipe is written to.
+ * Writes a report to standard output, or to a file, which is replaced in one go; a device or pipe is written to. No known secret
+ * gets there.
  * @throws HostError where the file can't be written: the report is on standard output then
  */
 export function writeOutput(text: string, file: string | undefined, io: Pick<Io, 'out'>): void {
@@ -35,7 +37,7 @@ export function writeOutput(text: string, file: string | undefined, io: Pick<Io,
     return;
   }
   try {
-    replaceFile(text, file);
+    replaceFile(redactOutput(text), file);
   } catch (error) {
     io.out(text);
     throw new HostError(`can't write "${file}": ${messageOf(error)}`, { hint: 'the report is on standard output' });

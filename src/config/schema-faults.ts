@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Fault } from '../core/errors.ts';
+import { redact } from '../core/secrets.ts';
 import { didYouMean } from '../core/suggest.ts';
 import { kindOf } from './template-helpers.ts';
 import { faultAt, faultOf, toValue, type YamlNode } from './yaml.ts';
@@ -180,7 +181,11 @@ function booleanHint(issue: Issue, value: unknown): string | undefined {
 
 /** A value in a message: short, and text in quotes. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (typeof value === 'string') {
+    // Before it is cut: what is left of a secret would not be known as one.
+    const text = redact(value);
+    return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+  }
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return kindOf(value);
 }
@@ -305,7 +310,7 @@ function withHoles(node: YamlNode, path: PropertyKey[], holes: PropertyKey[][]):
     ]);
     return Object.fromEntries(entries);
   }
-  if (typeof node.value !== 'string' || !/\{[{%]/.test(node.value)) return toValue(node);
+  if (!node.isEncrypted && (typeof node.value !== 'string' || !/\{[{%]/.test(node.value))) return toValue(node);
   holes.push(path);
   return HOLE;
 }

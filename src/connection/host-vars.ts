@@ -5,9 +5,9 @@ export class HostVars {
   readonly faults: Fault[] = [];
   readonly #host: string;
   readonly #vars: Record<string, unknown>;
-  readonly #render: (value: string) => unknown;
+  readonly #render: (value: unknown) => unknown;
 
-  constructor(host: string, vars: Record<string, unknown>, render: (value: string) => unknown) {
+  constructor(host: string, vars: Record<string, unknown>, render: (value: unknown) => unknown) {
     this.#host = host;
     this.#vars = vars;
     this.#render = render;
@@ -23,13 +23,14 @@ export class HostVars {
     for (const name of names) {
       const raw = this.#vars[name];
       if (raw === undefined || raw === null) continue;
-      const value = typeof raw === 'string' ? this.#rendered(name, raw) : raw;
+      const value = typeof raw === 'string' || typeof raw === 'object' ? this.#rendered(name, raw) : raw;
       if (value !== undefined && value !== null && value !== '') return { name, value };
     }
     return undefined;
   }
 
-  #rendered(name: string, raw: string): unknown {
+  /** Text may hold a template; an object may be an encrypted value. */
+  #rendered(name: string, raw: unknown): unknown {
     try {
       return this.#render(raw);
     } catch (error) {
@@ -54,10 +55,7 @@ export class HostVars {
     const found = this.#value(names);
     if (found === undefined) return undefined;
     if (typeof found.value === 'string' || typeof found.value === 'number') return String(found.value);
-    this.fault(
-      `${found.name} must be text`,
-      "an encrypted value (!vault) can't be read here; use -k or -K to be asked for it",
-    );
+    this.fault(`${found.name} must be text`, 'write it as text, or encrypted: "!vault |"');
     return undefined;
   }
 

@@ -22,8 +22,8 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Time between questions to a silent host; after three without an answer it counts as gone. 15 s without. */
   readonly keepaliveMs?: number | undefined;
-  /** Gives the value of a text that may hold a template. Without it the text is the value. */
-  readonly render?: ((value: string) => unknown) | undefined;
+  /** Gives the value of a text that may hold a template, or of an encrypted value. Without it the text is the value. */
+  readonly render?: ((value: unknown) => unknown) | undefined;
   /** Asks for the passphrase of a key file: once per file and run. Leave it out where nobody can answer. */
   readonly askPassphrase?: ((keyFile: string) => Promise<string | undefined>) | undefined;
   /** Takes a line that the user should see: a new host key recorded, a setting not followed. */

@@ -4,7 +4,7 @@ import { type ConfigLine, readConfigFile, unreadable } from './config-file.ts';
 import { cacheByFile } from './file-cache.ts';
 import { HostVars } from './host-vars.ts';
 import { type ConnectionOptions, type Surroundings, surroundings } from './options.ts';
-import { Secret } from './secret.ts';
+import { PASSWORD_VARS, Secret } from './secret.ts';
 import { parseSshArguments } from './ssh-args.ts';
 import type { Become, SshTarget, Target } from './target.ts';
 import { buildSshTarget, type Explicit } from './target-build.ts';
@@ -43,8 +43,7 @@ function readBecome(vars: HostVars, options: ConnectionOptions): Become | undefi
   const isWanted = vars.flag('ansible_become', 'ansible_sudo') ?? options.become ?? false;
   const user = vars.text('ansible_become_user', 'ansible_sudo_user') ?? options.becomeUser ?? 'root';
   const method = vars.text('ansible_become_method') ?? 'sudo';
-  const names = ['ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass'];
-  const password = vars.secret(...names) ?? options.becomePassword;
+  const password = vars.secret(...PASSWORD_VARS.become) ?? options.becomePassword;
   if (!isWanted) return undefined;
   if (!/^(?:ansible\.builtin\.|community\.general\.)?sudo$/.test(method)) {
     vars.fault(`ansible_become_method "${method}" is not supported`, 'use "sudo"');
@@ -96,7 +95,7 @@ function readExplicit(host: string, vars: HostVars, options: ConnectionOptions, 
   if (user !== undefined) preset('user', user);
   const keyFile = vars.text('ansible_ssh_private_key_file', 'ansible_private_key_file');
   const namedKeys = [...(keyFile === undefined ? [] : [keyFile]), ...(options.privateKeys ?? [])];
-  const password = vars.secret('ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.askedPassword;
+  const password = vars.secret(...PASSWORD_VARS.login) ?? options.askedPassword;
   return {
     host,
     originalHost: vars.text('ansible_host', 'ansible_ssh_host') ?? host,

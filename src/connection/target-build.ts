@@ -4,7 +4,7 @@ import { parseTimeMs } from './config-keywords.ts';
 import type { HostVars } from './host-vars.ts';
 import { parseJumps } from './jump.ts';
 import type { ConnectionOptions, Surroundings } from './options.ts';
-import type { Secret } from './secret.ts';
+import { hasPassword, type Secret } from './secret.ts';
 import type { AuthMethod, Become, HostKeyPolicy, KeyFile, ProxyRoute, SshTarget } from './target.ts';
 import {
   ConfigProblem,
@@ -192,7 +192,9 @@ function proxyOf(
         `the ${what} "${value}" can't be used with ProxyCommand: a shell would interpret some of it`,
       );
     }
-    return { kind: 'command', command: expandTokens(command, table, PROXY_TOKENS) };
+    const expanded = expandTokens(command, table, PROXY_TOKENS);
+    hasPassword(expanded);
+    return { kind: 'command', command: expanded };
   }
   const jump = settings.word('proxyjump');
   if (jump === undefined || jump.toLowerCase() === 'none') return undefined;
@@ -228,6 +230,11 @@ function notices(settings: ConfigSettings, options: ConnectionOptions): readonly
   }
   if (isYes(settings, 'nohostauthenticationforlocalhost', false)) {
     found.push('NoHostAuthenticationForLocalhost is not followed: host keys are always verified');
+  }
+  if (hasPassword(settings.word('proxycommand') ?? '')) {
+    found.push(
+      '"sshpass -p" shows its password in the list of processes of this machine: use "sshpass -f FILE" or a key',
+    );
   }
   return found;
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { HostError } from '../core/errors.ts';
 import type { Argv, Change, Observations, Resource, ResourceId, ResourceType, Step } from '../core/resource.ts';
+import { redact } from '../core/secrets.ts';
 import { argvParam, pathParam } from './params.ts';
 
 /** Longest name of a command in reports. */
@@ -135,7 +136,7 @@ function isDone(seen: Observations, { argv, isDoneAtZero, property }: Question):
 
 function commandResource(params: CommandParams): Resource {
   const question = questionOf(params);
-  const words = params.argv.join(' ').replace(/\p{Cc}+/gu, ' ');
+  const words = redact(params.argv.join(' ')).replace(/\p{Cc}+/gu, ' ');
   const id: ResourceId = `command[${words.length > TITLE ? `${words.slice(0, TITLE - 1)}…` : words}]`;
   const run = (argv: Argv, stdin?: string): Step => ({
     do: 'run',

@@ -1,3 +1,5 @@
+import { redactOutput } from '../core/secrets.ts';
+
 /** Where a command writes, and what the place can show. */
 export interface Io {
   /** Writes to standard output; what a command is asked for. */
@@ -49,11 +51,14 @@ export function forTerminal(text: string): string {
 }
 
 function writer(stream: NodeJS.WriteStream): (text: string) => void {
-  return (text) => void stream.write(stream.isTTY ? forTerminal(text) : text);
+  return (text) => {
+    const shown = redactOutput(text);
+    stream.write(stream.isTTY ? forTerminal(shown) : shown);
+  };
 }
 
 /**
- * The process's own streams. Colour only on a terminal, and not with NO_COLOR (no-color.org), TERM=dumb or `--no-color`.
+ * The process's own streams, on which no known secret is shown. Colour only on a terminal, and not with NO_COLOR (no-color.org), TERM=dumb or `--no-color`.
  * @param hasColour false: `--no-color` was given
  */
 export function processIo(hasColour: boolean): Io {

@@ -1,4 +1,5 @@
 import type { Emit, RunEvent } from '../core/events.ts';
+import { redact } from '../core/secrets.ts';
 import { forTerminal, type Io } from './io.ts';
 
 export interface Progress {
@@ -79,9 +80,12 @@ function plainLine(event: RunEvent): string | null {
   return event.type === 'note' ? event.text : null;
 }
 
+/** listr2 writes to the terminal itself. */
+const shown = (text: string): string => forTerminal(redact(text));
+
 /** listr2 is loaded only when a run takes longer than a person waits without asking. */
 function liveProgress(hosts: readonly string[], io: Io): Progress {
-  const titles = new Map<string, string>(hosts.map((host) => [host, forTerminal(host)]));
+  const titles = new Map<string, string>(hosts.map((host) => [host, shown(host)]));
   const listeners = new Map<string, () => void>();
   /** Hosts that are done, and whether well. */
   const done = new Map<string, boolean>();
@@ -95,7 +99,7 @@ function liveProgress(hosts: readonly string[], io: Io): Progress {
   }, PATIENCE_MS);
 
   function set(host: string, text: string): void {
-    titles.set(host, forTerminal(`${host}: ${text}`));
+    titles.set(host, shown(`${host}: ${text}`));
     listeners.get(host)?.();
   }
 

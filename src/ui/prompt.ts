@@ -2,9 +2,10 @@ import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { ReadStream, WriteStream } from 'node:tty';
 import { InputError } from '../core/errors.ts';
+import { addSecret } from '../core/secrets.ts';
 
 /**
- * Asks for a secret on the controlling terminal, whatever standard input is, without showing what is typed.
+ * Asks for a secret on the controlling terminal, whatever standard input is, without showing what is typed. No output shows it later.
  * @throws InputError where there is no terminal
  */
 export async function askSecret(question: string): Promise<string> {
@@ -16,13 +17,15 @@ export async function askSecret(question: string): Promise<string> {
   const lines = createInterface({ input: keyboard, terminal: true });
   screen.write(`${question}: `);
   try {
-    return await new Promise<string>((resolve, reject) => {
+    const answer = await new Promise<string>((resolve, reject) => {
       const refuse = (): void => reject(new InputError([{ message: 'no password was given' }]));
       lines.once('line', resolve);
       // Ctrl-C, and Ctrl-D or a terminal that is closed.
       lines.once('SIGINT', refuse);
       lines.once('close', refuse);
     });
+    addSecret(answer);
+    return answer;
   } finally {
     lines.close();
     keyboard.destroy();

@@ -1,11 +1,13 @@
 import type { HostReport, Report, RunStatus, TaskReport, TaskStatus } from '../core/report.ts';
 import type { Change } from '../core/resource.ts';
+import { HIDDEN } from '../core/secrets.ts';
 import type { Io, Paint } from './io.ts';
 
 type Style = Pick<Io, 'paint' | 'unicode'>;
 
 /** How a value looks in a report: text in quotes, `absent` for null. */
 export function showValue(value: unknown): string {
+  if (value === HIDDEN) return HIDDEN;
   return value === null || value === undefined ? 'absent' : JSON.stringify(value);
 }
 

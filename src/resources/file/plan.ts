@@ -12,6 +12,7 @@ import type {
   ResourcePlan,
   Step,
 } from '../../core/resource.ts';
+import { holdsSecret } from '../../core/secrets.ts';
 
 type Account = string | number | undefined;
 
@@ -85,7 +86,7 @@ export function fileResource(wanted: WantedFile): Resource {
 function wantsOf({ state, text, target, owner, group, mode, secret }: WantedFile): Readonly<Record<string, unknown>> {
   return {
     state,
-    ...(text !== undefined && !secret && { content: digest(text) }),
+    ...(text !== undefined && !secret && !holdsSecret(text) && { content: digest(text) }),
     ...(target !== undefined && { target }),
     ...(owner !== undefined && { owner }),
     ...(group !== undefined && { group }),
@@ -198,7 +199,8 @@ function asStored(text: string, file: FileState | null): string {
 function contentChange({ path, text, secret }: WantedFile, file: FileState | null): Change[] {
   if (text === undefined || (file !== null && file.text === asStored(text, file))) return [];
   const change = { layer: 'persistent' as const, property: 'content', file: path };
-  if (secret)
+  // A secret within it could be guessed from the hash.
+  if (secret || holdsSecret(text))
     return [{ ...change, from: file === null ? null : 'another secret text', to: 'the secret text of the task' }];
   const now = file === null ? null : digest(Buffer.from(file.text, file.encoding).toString('utf8'));
   return [{ ...change, from: now, to: digest(text), ...lineOf(file, text) }];

@@ -99,7 +99,7 @@ describe('variables of the inventory', () => {
 
   test('may be templates', () => {
     const values: Record<string, unknown> = { '{{a}}': '192.0.2.7', '{{p}}': 2200, '{{yes}}': true };
-    const render = (text: string): unknown => values[text] ?? text;
+    const render = (text: unknown): unknown => values[String(text)] ?? text;
     const target = resolve(
       'a',
       { ansible_host: '{{a}}', ansible_port: '{{p}}', ansible_become: '{{yes}}' },
