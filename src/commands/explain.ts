@@ -1,11 +1,12 @@
 import { EXIT, type ExitCode, InputError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { ResourceType } from '../core/resource.ts';
+import { HIDDEN, hiddenId } from '../core/secrets.ts';
 import { formatSource } from '../core/source.ts';
 import { didYouMean } from '../core/suggest.ts';
 import { checkHosts, type HostOutcome } from '../engine/check.ts';
 import { hostsOf } from '../engine/fleet.ts';
-import { errorText, exitCodeOf, runStatus } from '../engine/outcome.ts';
+import { errorText, exitCodeOf, hiddenChange, runStatus } from '../engine/outcome.ts';
 import { parametersOf, readTextsOf } from '../resources/describe.ts';
 import { resourceTypes } from '../resources/index.ts';
 import type { Io } from '../ui/io.ts';
@@ -73,7 +74,7 @@ async function compare(
   io: Io,
   signal: AbortSignal,
 ): Promise<Map<string, HostOutcome>> {
-  const { inventory, plays } = prepare(inventoryFile, options, io);
+  const { inventory, plays } = await prepare(inventoryFile, options, io);
   const chosen = plays.map((play) => ({
     ...play,
     tasks: new Map([...play.tasks].map(([host, tasks]) => [host, tasks.filter((task) => task.type === type.type)])),
@@ -90,15 +91,25 @@ async function compare(
 
 /** What is told of each resource of a task, as data. */
 function explanations(plan: TaskPlan): Readonly<Record<string, unknown>>[] {
-  return plan.resources.map(({ resource, ...entry }) => ({
-    name: plan.task.name,
-    source: formatSource(plan.task.source),
-    resource: resource.id,
-    wants: resource.wants ?? {},
-    explain: 'plan' in entry ? (entry.plan.explain ?? []) : [],
-    changes: 'plan' in entry ? entry.plan.changes : [],
-    error: entry.status === 'failed' ? errorText(entry.error) : null,
-  }));
+  const { name, source, noLog = false } = plan.task;
+  return plan.resources.map(({ resource, ...entry }) => {
+    const changes = 'plan' in entry && entry.plan ? entry.plan.changes : [];
+    const reasons = 'plan' in entry && entry.plan ? (entry.plan.explain ?? []) : [];
+    const error = entry.status === 'failed' ? errorText(entry.error) : null;
+    return {
+      name,
+      source: formatSource(source),
+      resource: noLog ? hiddenId(resource.id) : resource.id,
+      wants: noLog ? mapped(resource.wants ?? {}) : (resource.wants ?? {}),
+      explain: noLog ? reasons.map(() => HIDDEN) : reasons,
+      changes: noLog ? changes.map(hiddenChange) : changes,
+      error: noLog && error !== null ? HIDDEN : error,
+    };
+  });
+}
+
+function mapped(wants: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.keys(wants).map((property) => [property, HIDDEN]));
 }
 
 function hostText(host: string, { report, plans }: HostOutcome, io: Io): string {
@@ -148,8 +159,11 @@ function typeText(type: ResourceType, { paint }: Pick<Io, 'paint'>): string {
 
 function planText(plan: TaskPlan, io: Io): string {
   const lines = plan.resources.flatMap((entry) => {
-    const head = `  ${entry.resource.id}  ${io.paint.dim(plan.task.name)}`;
+    const { noLog = false } = plan.task;
+    const id = noLog ? hiddenId(entry.resource.id) : entry.resource.id;
+    const head = `  ${id}  ${io.paint.dim(plan.task.name)}`;
     if (entry.status === 'skipped') return [`${head}: skipped by its "when"`];
+    if (noLog) return [`${head}  ${HIDDEN}`];
     if (entry.status === 'failed') return [head, `      ${io.paint.bad(errorText(entry.error))}`];
     const wants = Object.entries(entry.resource.wants ?? {}).map(
       ([property, value]) => `      wanted  ${property}: ${showValue(value)}, by ${formatSource(plan.task.source)}`,

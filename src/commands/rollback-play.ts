@@ -9,7 +9,7 @@ export function rollbackPlay(record: RunRecord, hosts: readonly string[], isForc
   const source = { file: record.playbook, line: 1, column: 1 };
   const tasks = hosts.map((host): [string, HostTask[]] => {
     const done = (record.hosts[host]?.done ?? []).map((task) => ({ task, made: madeAgain(task) }));
-    const of = (name: string, type: string, resource: Resource): HostTask => ({
+    const of = (name: string, type: string, resource: Resource, noLog = false): HostTask => ({
       host,
       name,
       type,
@@ -17,10 +17,12 @@ export function rollbackPlay(record: RunRecord, hosts: readonly string[], isForc
       items: [{ resources: [resource], when: () => true }],
       ignoreErrors: false,
       notify: [],
+      ...(noLog && { noLog }),
     });
-    const first = of('Nothing was changed since', 'rollback', unchangedResource(record.run, done));
+    const hasHidden = done.some(({ task }) => task.noLog);
+    const first = of('Nothing was changed since', 'rollback', unchangedResource(record.run, done), hasHidden);
     const back = done.map(({ task, made }) =>
-      of(`back: ${task.name}`, task.type, rollbackResource(task, made, isForced)),
+      of(`back: ${task.name}`, task.type, rollbackResource(task, made, isForced), task.noLog),
     );
     return [host, [...(isForced ? [] : [first]), ...back.toReversed()]];
   });

@@ -1,4 +1,5 @@
 import { EXIT, type ExitCode } from '../core/errors.ts';
+import { hiddenId } from '../core/secrets.ts';
 import { resourcesOf } from '../core/task.ts';
 import { hostsOf } from '../engine/fleet.ts';
 import type { Io } from '../ui/io.ts';
@@ -9,19 +10,19 @@ import { prepare } from './prepare.ts';
  * Checks inventory and playbook and says in one line what they hold; with `verbose` also each host's tasks.
  * @throws InputError with every fault of both
  */
-export function validateCommand(
+export async function validateCommand(
   inventoryFile: string,
   options: PlaybookOptions & { readonly verbose: boolean },
   io: Pick<Io, 'out' | 'err'>,
-): ExitCode {
-  const { plays, playbookFile } = prepare(inventoryFile, options, io);
+): Promise<ExitCode> {
+  const { plays, playbookFile } = await prepare(inventoryFile, options, io);
   const tasks = plays.flatMap((play) => [...play.tasks.values()].flat());
   const counts = [count(plays.length, 'play'), count(hostsOf(plays).length, 'host'), count(tasks.length, 'task')];
   if (options.verbose) {
     for (const task of tasks) {
       io.out(
         `${task.host}: ${task.name}: ${resourcesOf(task)
-          .map((resource) => resource.id)
+          .map(({ id }) => (task.noLog ? hiddenId(id) : id))
           .join(', ')}\n`,
       );
     }

@@ -1,4 +1,5 @@
 import type { ResourceId } from './resource.ts';
+import { HIDDEN, hiddenId } from './secrets.ts';
 import { formatSource } from './source.ts';
 import type { HostTask, TaskItem } from './task.ts';
 
@@ -43,12 +44,15 @@ export function conflictsOf(tasks: readonly HostTask[], isActive: (item: TaskIte
 /** A conflict as a sentence with both places, and what to do. */
 export function describeConflict(conflict: Conflict): { readonly message: string; readonly hint: string } {
   const { resource, property, first, second } = conflict;
-  const said = ({ value, task }: Wish): string =>
-    `${JSON.stringify(value)} by task "${task.name}" (${formatSource(task.source)})`;
+  const saidValue = ({ value, task }: Wish): string => (task.noLog ? HIDDEN : JSON.stringify(value));
+  const said = (wish: Wish): string => {
+    const { task } = wish;
+    return `${saidValue(wish)} by task "${task.name}" (${formatSource(task.source)})`;
+  };
   const isLoop = formatSource(first.task.source) === formatSource(second.task.source);
-  const other = isLoop ? `${JSON.stringify(second.value)} by another item of its loop` : said(second);
+  const other = isLoop ? `${saidValue(second)} by another item of its loop` : said(second);
   return {
-    message: `${resource}: ${property} is to be ${said(first)} and ${other}: it would never stay as desired`,
+    message: `${first.task.noLog || second.task.noLog ? hiddenId(resource) : resource}: ${property} is to be ${said(first)} and ${other}: it would never stay as desired`,
     hint: isLoop
       ? 'let the items differ in what they name, or remove one of them'
       : 'keep one of them, or let their "when" exclude each other',

@@ -21,6 +21,8 @@ export interface DoneFile {
 export interface DoneTask {
   readonly name: string;
   readonly type: string;
+  /** Nothing of it is shown. */
+  readonly noLog?: boolean;
   /** What its resources can be made of again; empty: they can't. */
   readonly made: readonly Made[];
   readonly changes: readonly (Change & { readonly resource: ResourceId })[];

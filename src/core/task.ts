@@ -41,6 +41,8 @@ export interface HostTask {
   /** One entry for each loop item whose resources are managed together; without `loop` just one. */
   readonly items: readonly TaskItem[];
   readonly ignoreErrors: boolean;
+  /** Nothing of it is shown but its name, its type, and whether it is as desired. */
+  readonly noLog?: boolean;
   /** Names of the handlers to run when this task changed something. */
   readonly notify: readonly string[];
 }

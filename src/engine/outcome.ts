@@ -1,6 +1,8 @@
 import { EXIT, type ExitCode, HostError, UnreachableError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { HostReport, RunStatus, TaskReport, TaskStatus } from '../core/report.ts';
+import type { Change } from '../core/resource.ts';
+import { HIDDEN, hiddenId } from '../core/secrets.ts';
 import { blockedReason } from './plan-task.ts';
 
 /** The worst status: failed, unreachable, drift, changed, ok, in this order. */
@@ -56,7 +58,7 @@ export function errorText(error: unknown): string {
  * @param error why, for resources that differ; a resource that failed has its own
  */
 export function taskReports(plan: TaskPlan, differs: TaskStatus, error: string | null = null): TaskReport[] {
-  return plan.resources.map((entry) => {
+  const reports = plan.resources.map((entry): TaskReport => {
     const remark = 'plan' in entry ? (entry.plan?.skipped ?? entry.plan?.note) : undefined;
     const note = remark === undefined ? {} : { note: remark };
     const common = { name: plan.task.name, resource: entry.resource.id };
@@ -71,6 +73,24 @@ export function taskReports(plan: TaskPlan, differs: TaskStatus, error: string |
     const reason = error ?? blockedReason(plan);
     return { ...common, status: differs, changes, ...(impact && { impact }), error: reason, ...note };
   });
+  return plan.task.noLog ? reports.map(hidden) : reports;
+}
+
+/** A report that tells what a task with `no_log` costs and whether it is as desired, and nothing else. */
+function hidden({ note, impact, ...report }: TaskReport): TaskReport {
+  return {
+    ...report,
+    resource: hiddenId(report.resource),
+    changes: report.changes.map(hiddenChange),
+    ...(impact && { impact: { kind: impact.kind, text: `${impact.kind} ${HIDDEN}` } }),
+    error: report.error === null ? null : HIDDEN,
+    ...(note !== undefined && { note: HIDDEN }),
+  };
+}
+
+/** A change of which is told where it is made, but not from what to what. */
+export function hiddenChange({ note, ...change }: Change): Change {
+  return { ...change, from: HIDDEN, to: HIDDEN, ...(note !== undefined && { note: HIDDEN }) };
 }
 
 /** The report of a host that could not be worked with. */

@@ -1,6 +1,7 @@
 import { HostError } from '../core/errors.ts';
 import type { FileWrite, PlannedResource, TaskPlan } from '../core/plan.ts';
-import type { Change, FileState, Observations, Read, Resource, Step } from '../core/resource.ts';
+import type { Change, FileState, Observations, Read, Resource, ResourcePlan, Step } from '../core/resource.ts';
+import { ARGV_HINT, argvProblem } from '../core/secrets.ts';
 import type { Facts, HostTask } from '../core/task.ts';
 
 /** Texts that files will have after the tasks before, by path; null: no file. */
@@ -64,9 +65,21 @@ function planResource(resource: Resource, seen: Observations): PlannedResource {
   const plan = attempt(() => resource.plan(seen));
   if (plan instanceof HostError) return { resource, status: 'failed', error: plan };
   if (plan.skipped !== undefined) return { resource, status: 'skipped', plan };
+  const exposed = exposure(plan);
+  if (exposed !== null) return { resource, status: 'failed', error: new HostError(exposed, { hint: ARGV_HINT }) };
   if (plan.changes.length === 0) return { resource, status: 'ok', plan };
   const isPending = plan.keep.length === 0 && plan.changes.every(isPendingReboot) && plan.blocked === undefined;
   return { resource, status: isPending ? 'pending' : 'differs', plan };
+}
+
+/** Why a program of the plan must not be started: its arguments can be read by others. */
+function exposure({ try: tried, undo, keep, unkeep = [] }: ResourcePlan): string | null {
+  for (const step of [...tried, ...undo, ...keep, ...unkeep]) {
+    const argv = step.do === 'run' ? step.argv : step.do === 'edit' ? step.validate : undefined;
+    const problem = argv === undefined ? null : argvProblem(argv);
+    if (problem !== null) return problem;
+  }
+  return null;
 }
 
 /** Whether nothing but the next boot can make it right. */

@@ -1,5 +1,6 @@
-import { HostError, InputError } from '../../core/errors.ts';
+import { type Fault, HostError, InputError } from '../../core/errors.ts';
 import type { Resource } from '../../core/resource.ts';
+import { ARGV_HINT, argvProblem, HIDDEN } from '../../core/secrets.ts';
 import { didYouMean } from '../../core/suggest.ts';
 import type { Facts, HostTask, TaskItem } from '../../core/task.ts';
 import { asHostError, type Expression, ExpressionFault } from '../expression.ts';
@@ -33,6 +34,7 @@ export function compileTask(task: PlayTask, context: HostContext): HostTask {
     source: task.source,
     items,
     ignoreErrors: task.ignoreErrors,
+    ...(task.noLog && { noLog: true }),
     notify: task.notify,
   };
 }
@@ -74,6 +76,7 @@ function buildResources(task: PlayTask, scope: Scope, context: HostContext): Pic
   if (built === undefined) return none;
   if (built.ok) {
     refuseActions(task, built.resources, faults);
+    refuseSecretReads(task, built.resources, faults);
     return { resources: built.resources, made: { type: type.type, params: params.value, texts } };
   }
   const checked = {
@@ -83,8 +86,21 @@ function buildResources(task: PlayTask, scope: Scope, context: HostContext): Pic
     subject: `"${type.type}"`,
     missingAt: task.paramsAt,
   };
-  faults.addAll(schemaFaults(built.issues, checked), host);
+  faults.addAll(schemaFaults(built.issues, checked).map(task.noLog ? hiddenFault : (fault) => fault), host);
   return none;
+}
+
+/** What is wrong with a parameter may say what its value is. */
+function hiddenFault({ source }: Fault): Fault {
+  return { message: `a parameter is wrong ${HIDDEN}`, source, hint: 'take "no_log" away for a moment to see it' };
+}
+
+/** A program that is only asked is started as well: its arguments can be seen. */
+function refuseSecretReads(task: PlayTask, resources: readonly Resource[], faults: FaultList): void {
+  for (const read of resources.flatMap((resource) => resource.reads)) {
+    const problem = read.read === 'run' ? argvProblem(read.argv) : null;
+    if (problem !== null) faults.add(faultOf(task.params, problem, ARGV_HINT));
+  }
 }
 
 /** What is done each time it is asked for would be done by every run. */
@@ -194,6 +210,7 @@ function taskName(
 ): string {
   const { name } = task;
   if (name !== null) return String(faults.collect(() => scope.render(name), host) ?? name.value);
+  if (task.noLog) return type;
   const titles = items.flatMap((item) => item.resources.map((resource) => titleOf(resource.id)));
   return titles.length === 0 ? type : `${type}[${[...new Set(titles)].join(', ')}]`;
 }

@@ -68,6 +68,7 @@ export function loadTask(node: YamlNode, context: TaskContext): PlayTask | null 
     loopVar: fields.loop_control?.loop_var ?? 'item',
     tags: new Set([...context.playTags, ...tagList(fields.tags)]),
     ignoreErrors: fields.ignore_errors ?? false,
+    noLog: fields.no_log ?? false,
     notify: readNotify(node, fields, context),
     vars: vars?.kind === 'map' ? vars : null,
   };

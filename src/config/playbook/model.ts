@@ -48,6 +48,8 @@ export interface PlayTask {
   /** Its own tags and those of its play. */
   readonly tags: ReadonlySet<string>;
   readonly ignoreErrors: boolean;
+  /** Whether nothing of it may be shown. */
+  readonly noLog: boolean;
   readonly notify: readonly string[];
   readonly vars: YamlMap | null;
 }

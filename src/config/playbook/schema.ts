@@ -57,6 +57,10 @@ const TaskFields = {
   tags: tagsField,
   ignore_errors: z.boolean().optional().describe('Go on with the host where the task fails'),
   vars: Vars.nullish().describe('Variables of this task'),
+  no_log: z
+    .boolean()
+    .optional()
+    .describe('Show nothing of what the task does: no values, differences, commands and errors'),
 };
 
 const Notify = TextOrList.nullish().describe('Handlers to run where the task changed something');
