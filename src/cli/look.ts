@@ -47,7 +47,8 @@ export function addLookCommands(program: Command): void {
     .action(
       action(async (file: string, options: InventoryOptions) => {
         const { inventoryCommand } = await import('../commands/inventory.ts');
-        return inventoryCommand(file, options, io());
+        const { openVault } = await import('../commands/vault.ts');
+        return inventoryCommand(file, options, io(), await openVault(options));
       }),
     );
 

@@ -93,7 +93,10 @@ export function withInventory(command: Command, argument: '<inventory>' | '[inve
   return command
     .argument(argument, 'Ansible YAML inventory: a file')
     .option('-l, --limit <pattern>', 'only these hosts: names, groups, globs, "a:!b", "~regex", "@file"')
-    .option('-e, --extra-vars <vars>', 'variables: key=value, YAML or JSON, or @file; outrank all others', repeated);
+    .option('-e, --extra-vars <vars>', 'variables: key=value, YAML or JSON, or @file; outrank all others', repeated)
+    .option('--vault-id <source>', 'vault password: LABEL@FILE or LABEL@prompt; may be repeated', repeated)
+    .option('--vault-password-file <file>', 'file with the vault password, or a program that prints it', repeated)
+    .option('-J, --ask-vault-pass', 'ask for the vault password');
 }
 
 /** The options of every command that logs in to hosts. */

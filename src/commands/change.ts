@@ -27,7 +27,7 @@ export async function applyCommand(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   checkOutput(options.output);
-  const prepared = prepare(file, options, io);
+  const prepared = await prepare(file, options, io);
   const { record, exitCode } = await changeHosts('apply', file, prepared, options, io, signal);
   if (exitCode === 0 || options.undo !== 'run') return exitCode;
   const hosts = Object.entries(record.hosts).flatMap(([host, { done }]) => (done.length > 0 ? [host] : []));

@@ -1,9 +1,11 @@
 import { type LoadedInventory, loadInventory } from '../config/inventory/index.ts';
 import { graphText, hostText, listText } from '../config/inventory/listing.ts';
+import { NO_VAULT, type Vault } from '../config/vault/vault.ts';
 import { EXIT, type ExitCode, formatFault, InputError } from '../core/errors.ts';
+import type { VaultOptions } from './options.ts';
 
 /** The options of `mcastctl inventory`; names and meanings are those of `ansible-inventory`. */
-export interface InventoryOptions {
+export interface InventoryOptions extends VaultOptions {
   readonly list?: boolean;
   readonly host?: string;
   readonly graph?: boolean;
@@ -16,11 +18,13 @@ export interface InventoryOptions {
  * `mcastctl inventory FILE [--list | --host HOST | --graph]`: what an inventory means. Without one of the three, a summary for people.
  * Warnings go to `io.err`, and so do the faults of an InputError: then 3 is returned.
  * @param io where text goes; it is given with its line ends
+ * @param vault opens encrypted files; encrypted values are shown as they are
  */
 export function inventoryCommand(
   file: string,
   options: InventoryOptions,
   io: { out(text: string): void; err(text: string): void },
+  vault: Vault = NO_VAULT,
 ): ExitCode {
   try {
     const actions = [options.list, options.host !== undefined, options.graph].filter(Boolean);
@@ -29,7 +33,7 @@ export function inventoryCommand(
         { message: '"--list", "--host" and "--graph" exclude each other', hint: 'choose one of them' },
       ]);
     }
-    const inventory = loadInventory(file, { extraVars: options.extraVars ?? [] });
+    const inventory = loadInventory(file, { extraVars: options.extraVars ?? [], vault });
     for (const warning of inventory.warnings) io.err(`warning: ${formatFault(warning)}\n`);
     io.out(`${textFor(inventory, options)}\n`);
     return EXIT.ok;

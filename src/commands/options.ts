@@ -1,5 +1,13 @@
+/** Where the passwords of ansible-vault come from; names and meanings are Ansible's. */
+export interface VaultOptions {
+  /** `LABEL@FILE`, `LABEL@prompt`, or without a label. */
+  readonly vaultId?: readonly string[];
+  readonly vaultPasswordFile?: readonly string[];
+  readonly askVaultPass?: boolean;
+}
+
 /** What chooses hosts and tasks; names and meanings are Ansible's where Ansible has the option. */
-export interface PlaybookOptions {
+export interface PlaybookOptions extends VaultOptions {
   readonly playbook?: string;
   readonly limit?: string;
   readonly tags?: readonly string[];

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AgentSession, type ReadSession, type SessionOptions } from '../agent/session.ts';
-import { type Inventory, loadInventory, parseExtraVars } from '../config/inventory/index.ts';
+import { type Inventory, loadInventory, parseExtraVars, VaultText } from '../config/inventory/index.ts';
 import { type CompileOptions, compilePlaybookFile, loadPlaybook } from '../config/playbook/index.ts';
 import { renderValue } from '../config/vars.ts';
-import { type ConnectionOptions, connect, resolveTarget, type Target } from '../connection/index.ts';
+import type { Vault } from '../config/vault/vault.ts';
+import { type ConnectionOptions, connect, PASSWORD_VARS, resolveTarget, type Target } from '../connection/index.ts';
 import type { Link } from '../core/connection.ts';
 import { type Fault, formatFault, InputError } from '../core/errors.ts';
+import { addSecret } from '../core/secrets.ts';
 import type { CompiledPlay } from '../core/task.ts';
 import { hostsOf, type OpenedSession, type OpenSession, readsOf } from '../engine/fleet.ts';
 import { packageFile } from '../paths.ts';
@@ -14,6 +16,7 @@ import { resourceTypes } from '../resources/index.ts';
 import type { Io } from '../ui/io.ts';
 import { askSecret } from '../ui/prompt.ts';
 import type { CommonOptions, PlaybookOptions } from './options.ts';
+import { openVault } from './vault.ts';
 
 /** A checked inventory and playbook: everything that can be known before a host is contacted. */
 export interface Prepared {
@@ -33,34 +36,70 @@ export function playbookOf(inventoryFile: string, chosen: string | undefined): s
 }
 
 /** Reads an inventory and prints its warnings. Throws InputError with all faults. */
-export function readInventory(file: string, options: Pick<CommonOptions, 'extraVars'>, io: Pick<Io, 'err'>): Inventory {
-  const inventory = loadInventory(file, { extraVars: options.extraVars ?? [] });
+export function readInventory(
+  file: string,
+  options: Pick<CommonOptions, 'extraVars'>,
+  io: Pick<Io, 'err'>,
+  vault: Vault,
+): Inventory {
+  const inventory = loadInventory(file, { extraVars: options.extraVars ?? [], vault });
   for (const warning of inventory.warnings) io.err(`warning: ${formatFault(warning)}\n`);
   return inventory;
 }
 
-/** Reads inventory and playbook. Throws InputError with every fault of both. */
-export function prepare(inventoryFile: string, options: PlaybookOptions, io: Pick<Io, 'err'>): Prepared {
+/** Reads inventory and playbook; asks for the vault password where that was wished. Throws InputError with every fault of both. */
+export async function prepare(inventoryFile: string, options: PlaybookOptions, io: Pick<Io, 'err'>): Promise<Prepared> {
+  const vault = await openVault(options);
   const faults: Fault[] = [];
   const playbookFile = playbookOf(inventoryFile, options.playbook);
-  const inventory = collect(faults, () => readInventory(inventoryFile, options, io));
+  const inventory = collect(faults, () => readInventory(inventoryFile, options, io, vault));
   if (!inventory) {
     // The playbook's hosts and templates can't be judged without an inventory; its own faults can.
-    collect(faults, () => loadPlaybook(playbookFile, resourceTypes));
+    collect(faults, () => loadPlaybook(playbookFile, resourceTypes, vault));
     throw new InputError(faults);
   }
   const compile: CompileOptions = {
     registry: resourceTypes,
-    extraVars: parseExtraVars(options.extraVars ?? []),
+    extraVars: parseExtraVars(options.extraVars ?? [], vault),
+    vault,
     templates: packageFile('templates'),
     ...(options.limit === undefined ? {} : { limit: options.limit }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),
     ...(options.skipTags === undefined ? {} : { skipTags: options.skipTags }),
   };
-  const plays = compilePlaybookFile(playbookFile, inventory, compile);
+  collect(faults, () => knowPasswords(inventory, options.limit));
+  const plays = collect(faults, () => compilePlaybookFile(playbookFile, inventory, compile));
+  if (faults.length > 0 || !plays) throw new InputError(told(faults));
   // A check of nothing would be silent and look like good news.
   if (plays.every((play) => play.hosts.length === 0)) throw new InputError([noHosts(playbookFile, options.limit)]);
   return { inventory, playbookFile, plays };
+}
+
+/** Faults that the playbook has too, which names the hosts, are told once. */
+function told(faults: readonly Fault[]): Fault[] {
+  const places = faults.map(({ source, message }) => ({ place: JSON.stringify(source), message }));
+  return distinct(faults).filter(({ source, message }) => {
+    const place = JSON.stringify(source);
+    return !places.some((other) => other.place === place && other.message.startsWith(`${message} (host`));
+  });
+}
+
+/**
+ * Makes the passwords of hosts known as secrets before anything is told of a host.
+ * @throws InputError with the faults of those that are encrypted and can't be opened
+ */
+export function knowPasswords(inventory: Inventory, limit: string | undefined): void {
+  const faults: Fault[] = [];
+  for (const host of collect([], () => inventory.select('all', limit === undefined ? {} : { limit })) ?? []) {
+    const vars = inventory.vars(host);
+    for (const name of [...PASSWORD_VARS.login, ...PASSWORD_VARS.become]) {
+      const value = vars[name];
+      if (value instanceof VaultText) collect(faults, () => value.reveal());
+      else if (typeof value === 'string' && !/\{[{%]/.test(value)) addSecret(value);
+      else if (typeof value === 'number') addSecret(String(value));
+    }
+  }
+  if (faults.length > 0) throw new InputError(distinct(faults));
 }
 
 function noHosts(playbookFile: string, limit: string | undefined): Fault {
@@ -133,7 +172,7 @@ async function logins(hosts: readonly string[], inventory: Inventory, options: C
   const targets = new Map<string, Target>();
   for (const host of hosts) {
     const vars = inventory.vars(host);
-    const render = (value: string) => renderValue(value, vars);
+    const render = (value: unknown) => renderValue(value, vars);
     const target = collect(faults, () => resolveTarget(host, vars, { ...connection, render }));
     if (target) targets.set(host, target);
   }

@@ -11,8 +11,9 @@ import type { Io } from '../ui/io.ts';
 import { startProgress } from '../ui/progress.ts';
 import type { CommonOptions } from './options.ts';
 import { checkOutput, writeOutput } from './output.ts';
-import { connector, readInventory } from './prepare.ts';
+import { connector, knowPasswords, readInventory } from './prepare.ts';
 import { type ProbeOutcome, probeHosts, probeText } from './probe.ts';
+import { openVault } from './vault.ts';
 
 export interface ProbeCommandOptions extends CommonOptions {
   readonly group?: string;
@@ -36,7 +37,8 @@ export async function probeCommand(
   const startedAt = new Date();
   checkOutput(options.output);
   const params = checkParams(options);
-  const inventory = readInventory(file, options, io);
+  const inventory = readInventory(file, options, io, await openVault(options));
+  knowPasswords(inventory, options.limit);
   const hosts = inventory.select('all', options.limit === undefined ? {} : { limit: options.limit });
   if (hosts.length === 0) throw new InputError([{ message: `--limit "${options.limit}" matches no host` }]);
   const interfaces = new Map<string, string>();

@@ -5,8 +5,9 @@ import type { Io } from '../ui/io.ts';
 import { changeHosts } from './change.ts';
 import type { ChangeOptions } from './options.ts';
 import { checkOutput } from './output.ts';
-import { readInventory } from './prepare.ts';
+import { knowPasswords, readInventory } from './prepare.ts';
 import { rollbackPlay } from './rollback-play.ts';
+import { openVault } from './vault.ts';
 
 export interface RollbackOptions extends ChangeOptions {
   /** The run to take back; by default the newest that changed something and was not taken back. */
@@ -24,7 +25,8 @@ export async function rollbackCommand(
 ): Promise<ExitCode> {
   checkOutput(options.output);
   const record = findRecord(options.run, isWanted);
-  const inventory = readInventory(inventoryFile, options, io);
+  const inventory = readInventory(inventoryFile, options, io, await openVault(options));
+  knowPasswords(inventory, options.limit);
   const known = new Set(inventory.select('all', options.limit === undefined ? {} : { limit: options.limit }));
   const changed = Object.entries(record.hosts).flatMap(([host, { done }]) => (done.length > 0 ? [host] : []));
   const hosts = changed.filter((host) => known.has(host));

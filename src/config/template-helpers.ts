@@ -1,3 +1,5 @@
+import { VaultText } from './vault/vault-text.ts';
+
 /** What a helper gets: values, and undefined for a name that is not known where the helper allows that. */
 export interface Helper {
   /** How to write it, for messages. */
@@ -93,6 +95,7 @@ export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
+  if (value instanceof VaultText) return 'an encrypted value';
   if (typeof value === 'object') return 'a map';
   if (typeof value === 'string') return 'text';
   return typeof value === 'boolean' ? `${value}` : `the ${typeof value} ${String(value)}`;

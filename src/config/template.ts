@@ -54,9 +54,9 @@ export function renderTemplate(text: string, vars: Readonly<Record<string, unkno
   return renderWith(text, names, source);
 }
 
-/** `renderTemplate` with the variables of a task on a host. */
-export function renderWith(text: string, names: Names, source: string): string {
-  const doc: SourceText = { file: source, text };
+/** `renderTemplate` with the variables of a task on a host. @param isSecret the file was encrypted: faults show nothing of it */
+export function renderWith(text: string, names: Names, source: string, isSecret = false): string {
+  const doc: SourceText = { file: source, text, isSecret };
   try {
     const value = readTemplate(text, 'text').evaluate(names);
     return String(value);

@@ -3,6 +3,7 @@ import type { FaultList } from './faults.ts';
 import { compileTemplate, type Template } from './template.ts';
 import type { Names } from './template-evaluate.ts';
 import { TemplateFault, TemplateFaults } from './template-fault.ts';
+import { VaultText } from './vault/vault-text.ts';
 import { childOf, faultAt, offsetInScalar, toValue, type YamlMap, type YamlNode } from './yaml.ts';
 
 /** A variable as it was written: templates in it are evaluated when it is used. */
@@ -219,12 +220,13 @@ function placedFault(fault: TemplateFault, node: YamlNode | undefined, origin: (
   return { message: name === '' ? fault.message : `${name}: ${fault.message}`, hint: fault.hint };
 }
 
-/** The two tags by which Ansible marks a value, as `ansible-inventory --list` prints them. */
+/** A value that ansible-vault encrypted; or one of the two tags by which Ansible marks a value, as `ansible-inventory --list` prints them. */
 function markedValue(value: object, origin: () => string): string | undefined {
+  if (value instanceof VaultText) return value.reveal();
   const keys = Object.keys(value);
   if (keys.length !== 1) return undefined;
-  if ('__ansible_vault' in value || isCiphertext(value)) {
-    const hint = 'give it with -e, or in a file that is not encrypted';
+  if ('__ansible_vault' in value) {
+    const hint = 'write it as "!vault |", or give it with -e';
     throw new InputError([{ message: `${origin() || 'a value'} is encrypted with ansible-vault`, hint }]);
   }
   return '__ansible_unsafe' in value && typeof value.__ansible_unsafe === 'string' ? value.__ansible_unsafe : undefined;
@@ -235,12 +237,6 @@ const NO_VARIABLE = ' ';
 
 function noOrigin(): string {
   return '';
-}
-
-/** How the inventory gives what it can't decrypt: an object of a class of its own. */
-function isCiphertext(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype !== null && prototype !== Object.prototype && 'ciphertext' in value;
 }
 
 function lazily(run: () => unknown): () => unknown {
@@ -281,13 +277,15 @@ function faultsOf(error: unknown): readonly Fault[] {
 }
 
 /**
- * The value of a text among some variables, such as a connection variable of an inventory host: of its own type where it
- * is exactly one `{{ expression }}`.
+ * The value of a text or an encrypted value among some variables, such as a connection variable of an inventory host: of its own
+ * type where it is exactly one `{{ expression }}`. Other values are given back.
  * @throws InputError where it can't be evaluated
  */
-export function renderValue(text: string, vars: Readonly<Record<string, unknown>>): unknown {
+export function renderValue(value: unknown, vars: Readonly<Record<string, unknown>>): unknown {
+  if (value instanceof VaultText) return value.reveal();
+  if (typeof value !== 'string') return value;
   const layer = plainLayer(vars, 'inventory variable');
-  return force(new Scope([layer]).evaluateText(text));
+  return force(new Scope([layer]).evaluateText(value));
 }
 
 const plainValues = new WeakMap<YamlNode, unknown>();
@@ -309,7 +307,8 @@ export function hasTemplate(node: YamlNode): boolean {
 }
 
 function findTemplate(node: YamlNode): boolean {
-  if (node.kind === 'scalar') return typeof node.value === 'string' && /\{[{%]/.test(node.value);
+  if (node.kind === 'scalar')
+    return node.isEncrypted === true || (typeof node.value === 'string' && /\{[{%]/.test(node.value));
   if (node.kind === 'list') return node.items.some(hasTemplate);
   return [...node.entries.values()].some((entry) => hasTemplate(entry.value));
 }
@@ -327,5 +326,6 @@ export function checkTemplates(map: YamlMap, except: readonly string[], faults: 
 function checkNode(node: YamlNode, faults: FaultList): void {
   if (node.kind === 'list') for (const item of node.items) checkNode(item, faults);
   else if (node.kind === 'map') for (const entry of node.entries.values()) checkNode(entry.value, faults);
-  else if (typeof node.value === 'string') faults.collect(() => readText(String(node.value), node, noOrigin));
+  else if (typeof node.value === 'string' && !node.isEncrypted)
+    faults.collect(() => readText(String(node.value), node, noOrigin));
 }

@@ -1,11 +1,17 @@
 import { isAlias, isMap, isScalar, isSeq, type Node as LibraryNode, type Pair, parseDocument, type Scalar } from 'yaml';
 import type { Fault } from '../core/errors.ts';
 import { codeFrame, sourceAt } from '../core/source.ts';
+import type { Vault } from './vault/vault.ts';
+import { addSecretsOf, VaultText, withoutQuotes } from './vault/vault-text.ts';
 
 /** A text with the name under which faults show it. */
 export interface SourceText {
   readonly file: string;
   readonly text: string;
+  /** What opens encrypted values in it; left out: nothing does. */
+  readonly vault?: Vault;
+  /** Whether the file was encrypted: faults then tell the place, but show nothing of it. */
+  readonly isSecret?: boolean;
 }
 
 interface Place {
@@ -19,6 +25,8 @@ interface Place {
 export interface YamlScalar extends Place {
   readonly kind: 'scalar';
   readonly value: string | number | boolean | null;
+  /** `!vault`: `value` is what ansible-vault made of the value. */
+  readonly isEncrypted?: true;
 }
 
 export interface YamlList extends Place {
@@ -47,12 +55,21 @@ export interface YamlResult {
   readonly faults: readonly Fault[];
 }
 
+/** The tags by which Ansible marks an encrypted value. */
+const VAULT_TAGS = ['!vault', '!vault-encrypted'].map((tag) => ({ tag, resolve: (text: string) => text }));
+
 /** Nodes that aliases may add to a file: more is a mistake or an attack ("billion laughs"). */
 const MAX_NODES = 100_000;
 
 /** A fault at an offset of a text, with its code frame. */
 export function faultAt(doc: SourceText, offset: number, message: string, hint?: string): Fault {
   const source = sourceAt(doc.file, doc.text, offset);
+  if (doc.isSecret)
+    return {
+      message: `${withoutQuotes(message)} (place in the decrypted text)`,
+      source,
+      hint: hint && withoutQuotes(hint),
+    };
   return { message, source, hint, frame: codeFrame(doc.text, source) };
 }
 
@@ -63,14 +80,20 @@ export function faultOf(place: Place, message: string, hint?: string): Fault {
 
 /**
  * Reads YAML 1.2 (core schema: `yes` is text, `0o17` a number) into nodes with positions. One document a file. Anchors,
- * aliases and the merge key `<<` are understood; duplicate keys, tags and keys that are no scalars are faults.
+ * aliases, the merge key `<<` and Ansible's tag `!vault` are understood; duplicate keys, other tags and keys that are no scalars are
+ * faults.
  * Never throws: every fault found is in the result; where the tree is sound in spite of them, so is `root`.
  */
-export function readYaml(file: string, text: string): YamlResult {
-  const doc: SourceText = { file, text };
+export function readYaml(
+  file: string,
+  text: string,
+  { vault, isSecret = false }: { readonly vault?: Vault; readonly isSecret?: boolean } = {},
+): YamlResult {
+  const doc: SourceText = { file, text, isSecret, ...(vault && { vault }) };
   const parsed = parseDocument(text, {
     version: '1.2',
     schema: 'core',
+    customTags: (tags) => [...tags, ...VAULT_TAGS],
     strict: true,
     uniqueKeys: true,
     prettyErrors: false,
@@ -92,16 +115,21 @@ export function readYaml(file: string, text: string): YamlResult {
   if (fatalLines.size > 0 || parsed.contents === null) return { root: null, faults };
   const reader = new Reader(doc, faults);
   const root = reader.read(parsed.contents);
+  if (isSecret) addSecretsOf(toValue(root));
   return { root, faults };
 }
 
 /** The plain value of a node. Maps have no prototype, so that no key can be mistaken for an inherited one. */
 export function toValue(node: YamlNode): unknown {
-  if (node.kind === 'scalar') return node.value;
+  if (node.kind === 'scalar') return node.isEncrypted ? encryptedValue(node) : node.value;
   if (node.kind === 'list') return node.items.map(toValue);
   const value: Record<string, unknown> = Object.create(null);
   for (const entry of node.entries.values()) value[entry.key] = toValue(entry.value);
   return value;
+}
+
+function encryptedValue(node: YamlScalar): VaultText {
+  return new VaultText(String(node.value), node.doc.vault, (message, hint) => faultOf(node, message, hint));
 }
 
 /** The child of a node under a key or index, or undefined. */
@@ -247,7 +275,8 @@ class Reader {
   }
 
   #scalar(value: YamlScalar['value'], node: LibraryNode | null | undefined): YamlScalar {
-    return { kind: 'scalar', ...this.#place(node), value };
+    const isEncrypted = VAULT_TAGS.some(({ tag }) => tag === node?.tag);
+    return { kind: 'scalar', ...this.#place(node), value, ...(isEncrypted && { isEncrypted }) };
   }
 
   #alias(node: LibraryNode & { readonly source: string }): YamlNode {

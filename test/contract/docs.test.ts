@@ -113,7 +113,7 @@ describe('blocks', () => {
 const yamlPages = pages.filter((page) => blocksOf(texts.get(page) ?? '').some(({ info }) => info[0] === 'yaml'));
 
 describe('YAML', () => {
-  it.each(yamlPages)('of %s is valid', (page) => {
+  it.each(yamlPages)('of %s is valid', async (page) => {
     const folder = workshop(page);
     const own = blocksOf(texts.get(page) ?? '').filter(({ info }) => info[0] === 'yaml');
     const shown = own.find(({ info }) => info[1] === 'inventory' && info[2] !== undefined)?.info[2];
@@ -128,7 +128,7 @@ describe('YAML', () => {
         expect(loadInventory(join(folder, block.info[2] ?? relative(folder, file)), {}).hosts, place).not.toEqual([]);
       } else {
         const playbook = block.info[2] === undefined ? file : join(folder, block.info[2]);
-        expect(validity(inventory, playbook), place).toMatch(/ are valid: /);
+        expect(await validity(inventory, playbook), place).toMatch(/ are valid: /);
       }
     }
   });
@@ -140,13 +140,13 @@ function asFile({ info, text }: Block): string {
   return info[1] === 'play' ? `- hosts: cluster\n${indented('  ')}` : text;
 }
 
-function validity(inventory: string, playbook: string): string {
+async function validity(inventory: string, playbook: string): Promise<string> {
   let said = '';
   const take = (text: string) => {
     said += text;
   };
   try {
-    validateCommand(inventory, { playbook, verbose: false }, { out: take, err: take });
+    await validateCommand(inventory, { playbook, verbose: false }, { out: take, err: take });
     return said;
   } catch (error) {
     return String(error);

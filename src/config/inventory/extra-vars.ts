@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Fault, InputError } from '../../core/errors.ts';
+import { NO_VAULT, type Vault } from '../vault/vault.ts';
 import { type Findings, faultAt, readSource, SourceText } from './source-text.ts';
 import { Dict, dictToPlain, kindOf } from './value.ts';
 import { readValue } from './yaml-reader.ts';
@@ -11,8 +12,8 @@ const SOURCE_NAME = '--extra-vars';
  * "{" or "[", or `@file`.
  * @throws InputError with all faults
  */
-export function parseExtraVars(specs: readonly string[]): Record<string, unknown> {
-  const findings = { faults: [] as Fault[], warnings: [] as Fault[] };
+export function parseExtraVars(specs: readonly string[], vault: Vault = NO_VAULT): Record<string, unknown> {
+  const findings = { faults: [] as Fault[], warnings: [] as Fault[], vault };
   const dict = readExtraVars(specs, findings);
   if (findings.faults.length > 0) throw new InputError(findings.faults);
   return dictToPlain(dict);

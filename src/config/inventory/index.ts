@@ -1,6 +1,7 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Fault, InputError, messageOf } from '../../core/errors.ts';
+import { NO_VAULT, type Vault } from '../vault/vault.ts';
 import { readExtraVars } from './extra-vars.ts';
 import { Graph, GraphError } from './graph.ts';
 import { LoadedInventory } from './inventory.ts';
@@ -9,9 +10,9 @@ import { loadFile } from './load-file.ts';
 import type { Findings } from './source-text.ts';
 import { VarsFolder } from './vars-files.ts';
 
+export { VaultText } from '../vault/vault-text.ts';
 export { parseExtraVars } from './extra-vars.ts';
 export type { Inventory, InventoryGroup, LoadedInventory } from './inventory.ts';
-export { VaultText } from './value.ts';
 
 /** What Ansible passes over in a folder that is an inventory. */
 const IGNORED =
@@ -19,13 +20,16 @@ const IGNORED =
 
 /**
  * Reads an Ansible YAML inventory with the `group_vars/` and `host_vars/` beside it, as ansible-core 2.14 does. Where `path` is a
- * folder, all inventories in it are one.
+ * folder, all inventories in it are one. Encrypted files are opened with `vault`; encrypted values stay so until they are used.
  * @throws InputError with all faults of all files
  */
-export function loadInventory(path: string, options: { readonly extraVars?: readonly string[] } = {}): LoadedInventory {
+export function loadInventory(
+  path: string,
+  options: { readonly extraVars?: readonly string[]; readonly vault?: Vault } = {},
+): LoadedInventory {
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
-  const findings: Findings = { faults, warnings };
+  const findings: Findings = { faults, warnings, vault: options.vault ?? NO_VAULT };
   const stats = statOf(path);
   const isFolder = stats.isDirectory();
   const base = isFolder ? path : dirname(path);

@@ -28,7 +28,7 @@ export interface Inventory {
   /**
    * The variables of a host by Ansible's precedence, extra vars last, with the magic ones: inventory_hostname,
    * inventory_hostname_short, group_names, groups, inventory_dir, inventory_file. Values are plain data; one encrypted with
-   * ansible-vault is a VaultText.
+   * ansible-vault is a VaultText, which opens itself when it is used.
    */
   vars(host: string): Readonly<Record<string, unknown>>;
   /** Where the value in force is written; undefined for magic and unknown variables. */

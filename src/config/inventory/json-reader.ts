@@ -1,3 +1,4 @@
+import type { Vault } from '../vault/vault.ts';
 import { wholeNumber } from './scalars.ts';
 import type { SourceText } from './source-text.ts';
 import { Dict, FloatValue, UnsafeText, type Value, VaultText } from './value.ts';
@@ -7,9 +8,9 @@ import { Dict, FloatValue, UnsafeText, type Value, VaultText } from './value.ts'
  * `{"__ansible_vault": …}` and `{"__ansible_unsafe": …}`. Of repeated keys the last one counts.
  * @returns undefined where the text is no JSON: Ansible then takes it for YAML
  */
-export function readJson(source: SourceText): Value | undefined {
+export function readJson(source: SourceText, vault?: Vault): Value | undefined {
   if (!/^[ \t\r\n]*[[{"\-0-9tfnNI]/.test(source.text)) return undefined;
-  return new JsonReader(source).read();
+  return new JsonReader(source, vault).read();
 }
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?<rest>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)/y;
@@ -29,10 +30,12 @@ class NoJson extends Error {}
 class JsonReader {
   private readonly source: SourceText;
   private readonly text: string;
+  private readonly vault: Vault | undefined;
   private at = 0;
 
-  constructor(source: SourceText) {
+  constructor(source: SourceText, vault: Vault | undefined) {
     this.source = source;
+    this.vault = vault;
     this.text = source.text;
   }
 
@@ -63,6 +66,7 @@ class JsonReader {
 
   private object(): Value {
     const dict = new Dict();
+    const start = this.at;
     this.members('}', () => {
       const keyMark = { text: this.source, offset: this.at };
       const key = this.string();
@@ -73,7 +77,16 @@ class JsonReader {
       const mark = { text: this.source, offset: this.at };
       dict.set({ key, value: this.value(), keyMark, mark });
     });
-    return special(dict);
+    return this.special(dict, start);
+  }
+
+  private special(dict: Dict, offset: number): Value {
+    for (const { key, value } of dict.entries()) {
+      if (key === '__ansible_vault' && typeof value === 'string')
+        return new VaultText(value, this.vault, (message, hint) => this.source.fault(offset, message, hint));
+      if (key === '__ansible_unsafe' && typeof value === 'string') return new UnsafeText(value);
+    }
+    return dict;
   }
 
   private list(): Value {
@@ -119,12 +132,4 @@ class JsonReader {
   private blank(): void {
     this.match(BLANK);
   }
-}
-
-function special(dict: Dict): Value {
-  for (const { key, value } of dict.entries()) {
-    if (key === '__ansible_vault' && typeof value === 'string') return new VaultText(value);
-    if (key === '__ansible_unsafe' && typeof value === 'string') return new UnsafeText(value);
-  }
-  return dict;
 }

@@ -1,17 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { type Fault, messageOf } from '../../core/errors.ts';
 import { codeFrame, type SourceRef } from '../../core/source.ts';
+import { isVaultText, VaultFault } from '../vault/decrypt.ts';
+import { NO_VAULT, type Vault } from '../vault/vault.ts';
+import { withoutQuotes } from '../vault/vault-text.ts';
 
 /** A text that a person wrote, with the name under which messages mention it. */
 export class SourceText {
   /** Path as the user wrote it, or a word such as "--extra-vars". */
   readonly file: string;
   readonly text: string;
+  /** Whether it was encrypted: faults then tell the place, but show nothing of it. */
+  readonly isSecret: boolean;
   private lineStarts: readonly number[] | undefined;
 
-  constructor(file: string, text: string) {
+  constructor(file: string, text: string, isSecret = false) {
     this.file = file;
     this.text = text;
+    this.isSecret = isSecret;
   }
 
   /** The place of a character offset (0-based, UTF-16 units). */
@@ -31,6 +37,12 @@ export class SourceText {
   /** A fault at `offset` with its code frame. */
   fault(offset: number, message: string, hint?: string): Fault {
     const source = this.at(offset);
+    if (this.isSecret)
+      return {
+        message: `${withoutQuotes(message)} (place in the decrypted text)`,
+        source,
+        hint: hint && withoutQuotes(hint),
+      };
     return { message, source, frame: codeFrame(this.text, source), hint };
   }
 }
@@ -53,15 +65,15 @@ export function faultAt(mark: Mark, message: string, hint?: string): Fault {
 export interface Findings {
   readonly faults: Fault[];
   readonly warnings: Fault[];
+  /** What opens encrypted texts; left out: nothing does. */
+  readonly vault?: Vault;
 }
 
-const VAULT_HEADER = '$ANSIBLE_VAULT';
-
 /**
- * Reads a text file. Ansible takes UTF-8 only; so do we.
+ * Reads a text file; one that is encrypted with ansible-vault is decrypted. Ansible takes UTF-8 only; so do we.
  * @param path file to open
  * @param shown the path as messages mention it
- * @returns undefined where the file can't be read, is no UTF-8 or is wholly encrypted: `findings` then says so
+ * @returns undefined where the file can't be read, is no UTF-8 or can't be decrypted: `findings` then says so
  */
 export function readSource(path: string, shown: string, findings: Findings): SourceText | undefined {
   let bytes: Buffer;
@@ -78,13 +90,17 @@ export function readSource(path: string, shown: string, findings: Findings): Sou
     findings.faults.push(source.fault(broken, 'not UTF-8 text', 'save the file with the encoding UTF-8'));
     return undefined;
   }
-  if (text.startsWith(VAULT_HEADER)) {
-    const hint =
-      'decrypt it with "ansible-vault decrypt", or encrypt only its values with "ansible-vault encrypt_string"';
-    findings.faults.push(source.fault(0, 'the file is encrypted with ansible-vault', hint));
+  return isVaultText(text) ? decrypted(source, findings) : source;
+}
+
+function decrypted(source: SourceText, { faults, vault = NO_VAULT }: Findings): SourceText | undefined {
+  try {
+    return new SourceText(source.file, vault.open(source.text), true);
+  } catch (error) {
+    if (!(error instanceof VaultFault)) throw error;
+    faults.push(source.fault(0, error.message, error.hint));
     return undefined;
   }
-  return source;
 }
 
 /** Offset of the first character that decoding had to replace; undefined where the bytes are sound. */

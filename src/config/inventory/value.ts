@@ -1,4 +1,7 @@
+import { VaultText } from '../vault/vault-text.ts';
 import { type Mark, NOWHERE } from './source-text.ts';
+
+export { VaultText };
 
 /** A floating-point number. A class of its own: 1.0 and 1 are printed differently. */
 export class FloatValue {
@@ -21,17 +24,6 @@ export class UnsafeText {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
-  }
-}
-
-/** A value encrypted with ansible-vault (`!vault`). Shows nothing of itself when put into a text. */
-export class VaultText {
-  readonly ciphertext: string;
-  constructor(ciphertext: string) {
-    this.ciphertext = ciphertext;
-  }
-  toString(): string {
-    return '(encrypted with ansible-vault)';
   }
 }
 
@@ -154,7 +146,7 @@ export function keyText(key: Key): string {
 
 /**
  * The value as plain JavaScript: floats are numbers, dates ISO text, `!unsafe` its text. A VaultText stays one:
- * whoever needs the value must say that it is encrypted. Whole numbers beyond 2^53 stay bigint.
+ * who needs the value reveals it. Whole numbers beyond 2^53 stay bigint.
  */
 export function toPlain(value: Value): unknown {
   if (value instanceof Dict) return dictToPlain(value);

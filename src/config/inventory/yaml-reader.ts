@@ -1,7 +1,8 @@
+import { addSecretsOf } from '../vault/vault-text.ts';
 import { readJson } from './json-reader.ts';
 import { constructScalar, resolvePlain, type ScalarKind } from './scalars.ts';
 import type { Findings, Mark, SourceText } from './source-text.ts';
-import { Dict, type Key, keyText, UnsafeText, type Value, VaultText } from './value.ts';
+import { Dict, type Key, keyText, toPlain, UnsafeText, type Value, VaultText } from './value.ts';
 import { composeYaml, type MapNode, type YamlNode } from './yaml-nodes.ts';
 
 /** A value and where it begins. */
@@ -16,7 +17,13 @@ export interface ReadValue {
  * @returns null as value where the text is empty or faulty; faults are in `findings`
  */
 export function readValue(source: SourceText, findings: Findings): ReadValue {
-  const json = readJson(source);
+  const read = readAny(source, findings);
+  if (source.isSecret) addSecretsOf(toPlain(read.value));
+  return read;
+}
+
+function readAny(source: SourceText, findings: Findings): ReadValue {
+  const json = readJson(source, findings.vault);
   if (json !== undefined) return { value: json, mark: { text: source, offset: firstInk(source.text) } };
   const node = composeYaml(source, findings);
   if (node === undefined) return { value: null, mark: { text: source, offset: 0 } };
@@ -79,7 +86,7 @@ class Constructor {
   }
 
   private scalar(text: string, kind: ScalarKind | 'vault' | undefined, node: YamlNode): Value {
-    if (kind === 'vault') return new VaultText(text);
+    if (kind === 'vault') return this.encrypted(text, node);
     if (kind === undefined) return this.badTag(node);
     if (kind === 'merge' || kind === 'value') {
       return this.fault(node, `a lone "${text}" can't be a value`, `quote it: "${text}"`);
@@ -90,6 +97,11 @@ class Constructor {
       if (!(error instanceof RangeError)) throw error;
       return this.fault(node, error.message);
     }
+  }
+
+  private encrypted(text: string, node: YamlNode): VaultText {
+    const offset = this.tagOffset(node);
+    return new VaultText(text, this.findings.vault, (message, hint) => this.source.fault(offset, message, hint));
   }
 
   private mapping(node: MapNode): Dict {

@@ -7,6 +7,7 @@ import type { CompiledPlay, HostTask, ProbeParams } from '../../core/task.ts';
 import { FaultList } from '../faults.ts';
 import { schemaFaults } from '../schema-faults.ts';
 import { hasTemplate, layerOf, plainLayer, Scope, singleLayer, type VarLayer } from '../vars.ts';
+import type { Vault } from '../vault/vault.ts';
 import { faultOf, type YamlMap, type YamlNode } from '../yaml.ts';
 import { compileTask, type HostContext } from './compile-task.ts';
 import { addConflicts } from './conflicts.ts';
@@ -38,6 +39,8 @@ export interface CompileOptions extends TagFilter {
   readonly extraVars?: Readonly<Record<string, unknown>> | undefined;
   /** Folder of the templates that ship: where those are looked for that are not beside the playbook. */
   readonly templates?: string | undefined;
+  /** Opens encrypted files that tasks name and vars_files, and encrypted values when they are used. */
+  readonly vault?: Vault | undefined;
 }
 
 /**
@@ -66,7 +69,7 @@ export function compilePlaybookFile(
   inventory: HostVars,
   options: CompileOptions,
 ): readonly CompiledPlay[] {
-  const { playbook, faults: found } = readPlaybook(path, options.registry);
+  const { playbook, faults: found } = readPlaybook(path, options.registry, options.vault);
   const faults = new FaultList();
   faults.addAll(found);
   const plays = compileInto(playbook, inventory, options, faults);
@@ -90,7 +93,7 @@ function compileInto(
     options,
     faults,
     resources: new ResourceCache(),
-    sources: new SourceReader(options.templates ?? null),
+    sources: new SourceReader(options.templates ?? null, options.vault),
     hostvars: hostvarsLayer(inventory),
   };
   const known = new Set(playbook.plays.flatMap((play) => play.tasks.flatMap((task) => [...task.tags])));

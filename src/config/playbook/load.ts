@@ -7,7 +7,9 @@ import { sourceAt } from '../../core/source.ts';
 import { FaultList } from '../faults.ts';
 import { literalIssues, literalValue, schemaFaults } from '../schema-faults.ts';
 import { checkTemplates, hasTemplate } from '../vars.ts';
-import { faultOf, readYaml, toValue, type YamlMap, type YamlNode } from '../yaml.ts';
+import { isVaultText, VaultFault } from '../vault/decrypt.ts';
+import { NO_VAULT, type Vault } from '../vault/vault.ts';
+import { faultAt, faultOf, readYaml, toValue, type YamlMap, type YamlNode } from '../yaml.ts';
 import { checkVarNames, loadTask, type TaskContext } from './load-task.ts';
 import type { Play, Playbook, PlayTask } from './model.ts';
 import { ProbeSchema } from './probe.ts';
@@ -28,20 +30,22 @@ export interface ReadPlaybook {
  * handlers, literal parameters, the syntax of templates and expressions.
  * @param path a YAML file; its vars_files are read too
  * @param registry the resource types that tasks can name
+ * @param vault opens encrypted vars_files, and encrypted values when they are used
  * @throws InputError with all faults
  */
-export function loadPlaybook(path: string, registry: Registry): Playbook {
-  const { playbook, faults } = readPlaybook(path, registry);
+export function loadPlaybook(path: string, registry: Registry, vault: Vault = NO_VAULT): Playbook {
+  const { playbook, faults } = readPlaybook(path, registry, vault);
   if (faults.length > 0) throw new InputError(faults);
   return playbook;
 }
 
 /** As `loadPlaybook`, but gives the faults back, for those who have more to check. Never throws InputError. */
-export function readPlaybook(path: string, registry: Registry): ReadPlaybook {
+export function readPlaybook(path: string, registry: Registry, vault: Vault = NO_VAULT): ReadPlaybook {
   const faults = new FaultList();
-  const root = readFile(path, 'playbook', faults);
+  const root = readFile(path, 'playbook', vault, faults);
   const plays = root === null ? [] : playNodes(root, faults);
-  const loader: Loader = { registry, taskSchema: taskSchema(registry), handlerSchema: handlerSchema(registry), faults };
+  const schemas = { taskSchema: taskSchema(registry), handlerSchema: handlerSchema(registry) };
+  const loader: Loader = { registry, ...schemas, vault, faults };
   const playbook: Playbook = {
     file: path,
     plays: plays.flatMap((node) => loadPlay(node, loader) ?? []),
@@ -49,7 +53,9 @@ export function readPlaybook(path: string, registry: Registry): ReadPlaybook {
   return { playbook, faults: faults.list() };
 }
 
-function readFile(path: string, what: string, faults: FaultList, usedAt?: YamlNode): YamlNode | null {
+type What = 'playbook' | 'variables file';
+
+function readFile(path: string, what: What, vault: Vault, faults: FaultList, usedAt?: YamlNode): YamlNode | null {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -58,12 +64,32 @@ function readFile(path: string, what: string, faults: FaultList, usedAt?: YamlNo
     faults.add(usedAt ? faultOf(usedAt, message) : { message });
     return null;
   }
-  const { root, faults: found } = readYaml(path, text);
+  const isSecret = isVaultText(text);
+  const plain = isSecret ? decrypted(path, text, what, vault, faults) : text;
+  if (plain === null) return null;
+  const { root, faults: found } = readYaml(path, plain, { vault, isSecret });
   faults.addAll(found);
   if (root === null && found.length === 0) {
     faults.add({ message: `${what} "${path}" is empty`, source: { file: path, line: 1, column: 1 } });
   }
   return root;
+}
+
+/** null: it can't be, and `faults` says why. */
+function decrypted(path: string, text: string, what: What, vault: Vault, faults: FaultList): string | null {
+  const refuse = (message: string, hint: string): null => {
+    faults.add(faultAt({ file: path, text }, 0, message, hint));
+    return null;
+  };
+  // Every name in it would be a secret, and no report could say what was done.
+  if (what === 'playbook')
+    return refuse("a playbook can't be encrypted as a whole", 'encrypt the values in it, or a file of "vars_files"');
+  try {
+    return vault.open(text);
+  } catch (error) {
+    if (error instanceof VaultFault) return refuse(error.message, error.hint);
+    throw error;
+  }
 }
 
 function reason(error: unknown): string {
@@ -95,6 +121,7 @@ interface Loader {
   readonly registry: Registry;
   readonly taskSchema: z.ZodObject;
   readonly handlerSchema: z.ZodObject;
+  readonly vault: Vault;
   readonly faults: FaultList;
 }
 
@@ -109,7 +136,7 @@ function loadPlay(node: YamlMap, loader: Loader): Play | null {
   const tasks = loadTasks(listOf(node, 'tasks'), taskContext);
   const loadedHandlers = loadTasks(handlers, handlerContext);
   checkTemplates(node, ['tasks', 'handlers'], faults);
-  const vars = varsOf(node, fields, faults);
+  const vars = varsOf(node, fields, loader);
   const hosts = node.entries.get('hosts')?.value;
   const probe = node.entries.get('probe')?.value;
   if (fields === null || hosts === undefined) return null;
@@ -174,20 +201,20 @@ function handlerNames(handlers: readonly YamlNode[], faults: FaultList): readonl
   return names;
 }
 
-function varsOf(node: YamlMap, fields: PlayFields | null, faults: FaultList): readonly YamlMap[] {
+function varsOf(node: YamlMap, fields: PlayFields | null, { vault, faults }: Loader): readonly YamlMap[] {
   const own = node.entries.get('vars')?.value;
   const files = node.entries.get('vars_files')?.value;
   const paths = typeof fields?.vars_files === 'string' ? [fields.vars_files] : (fields?.vars_files ?? []);
   const read = paths.map((path, index) => {
     const place = files?.kind === 'list' ? files.items[index] : files;
-    return readVarsFile(path, place ?? node, faults);
+    return readVarsFile(path, place ?? node, vault, faults);
   });
   const maps = [own, ...read].filter((map) => map?.kind === 'map');
   for (const map of maps) checkVarNames(map, faults);
   return maps;
 }
 
-function readVarsFile(path: string, usedAt: YamlNode, faults: FaultList): YamlMap | null {
+function readVarsFile(path: string, usedAt: YamlNode, vault: Vault, faults: FaultList): YamlMap | null {
   if (hasTemplate(usedAt)) {
     faults.add(
       faultOf(
@@ -199,7 +226,7 @@ function readVarsFile(path: string, usedAt: YamlNode, faults: FaultList): YamlMa
     return null;
   }
   const full = isAbsolute(path) ? path : join(dirname(usedAt.doc.file), path);
-  const root = readFile(full, 'variables file', faults, usedAt);
+  const root = readFile(full, 'variables file', vault, faults, usedAt);
   if (root === null || root.kind === 'map') return root;
   faults.add(faultOf(root, 'a variables file is a mapping of names to values'));
   return null;

@@ -6,25 +6,25 @@ import { validateCommand } from '../../../src/commands/validate.ts';
 const file = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const inventory = file('inventories/example.yml');
 
-function validate(playbook: string): string {
+async function validate(playbook: string): Promise<string> {
   let said = '';
   const take = (text: string) => {
     said += text;
   };
-  validateCommand(inventory, { playbook: file(playbook), verbose: false }, { out: take, err: take });
+  await validateCommand(inventory, { playbook: file(playbook), verbose: false }, { out: take, err: take });
   return said;
 }
 
-it('the example inventory goes with the playbook that ships', () => {
-  expect(validate('playbooks/cluster.yml')).toMatch(/ are valid: 1 play, 3 hosts, 9 tasks\n$/);
+it('the example inventory goes with the playbook that ships', async () => {
+  expect(await validate('playbooks/cluster.yml')).toMatch(/ are valid: 1 play, 3 hosts, 9 tasks\n$/);
 });
 
-it('the example playbook is valid', () => {
-  expect(validate('playbooks/example.yml')).toMatch(/ are valid: 2 plays, 4 hosts, 13 tasks\n$/);
+it('the example playbook is valid', async () => {
+  expect(await validate('playbooks/example.yml')).toMatch(/ are valid: 2 plays, 4 hosts, 13 tasks\n$/);
 });
 
-it('the example playbook gives each cluster node its batch, device and tasks', () => {
-  const { plays } = prepare(inventory, { playbook: file('playbooks/example.yml') }, { err: () => undefined });
+it('the example playbook gives each cluster node its batch, device and tasks', async () => {
+  const { plays } = await prepare(inventory, { playbook: file('playbooks/example.yml') }, { err: () => undefined });
   const [cluster, witness] = plays;
   expect(cluster?.batches).toEqual([['pve1'], ['pve2', 'pve3']]);
   expect(cluster?.probeInterfaces.get('pve3')).toBe('vmbr0');

@@ -138,7 +138,7 @@ describe('faults', () => {
     ['- a', '1:1 an inventory must be a mapping of groups, this is a list'],
     ['text', '1:1 an inventory must be a mapping of groups, this is text'],
     ['plugin: proxmox', '1:1 this configures an inventory plugin'],
-    ['$ANSIBLE_VAULT;1.1;AES256\n31', '1:1 the file is encrypted with ansible-vault'],
+    ['$ANSIBLE_VAULT;1.1;AES256\n31', '1:1 the encrypted text is damaged'],
     ['a: { children: { a: } }', '1:18 the group "a" can\'t be its own child'],
     ['a: { children: { b: { children: { a: } } } }', '1:18 "b" can\'t be a child of "a": it is above it already'],
     ['a: { children: { all: } }', '"a" can\'t be a child of "all"'],

@@ -139,7 +139,7 @@ describe('variables', () => {
     });
     expect(paramsOf(tasksOf('- sysctl: { a: "{{raw}}" }', { inventory }))).toEqual(['{{a}}']);
     expect(shortFaultsOf(() => tasksOf('- sysctl: { a: "{{secret}}" }', { inventory }))).toEqual([
-      '3:21 inventory variable "secret" is encrypted with ansible-vault (host pve1) | give it with -e, or in a file that is not encrypted',
+      '3:21 inventory variable "secret" is encrypted with ansible-vault (host pve1) | write it as "!vault |", or give it with -e',
     ]);
   });
 

@@ -90,7 +90,7 @@ describe('faults of a playbook', () => {
       '- hosts: *x\n',
       ['1:10 no anchor "&x" stands before this alias', '1:10 "hosts" is a host pattern, or a list of them'],
     ],
-    ['a tag', '- hosts: !vault all\n', ['1:10 the YAML tag "!vault" is not supported | write the plain value']],
+    ['a tag', '- hosts: !text all\n', ['1:10 the YAML tag "!text" is not supported | write the plain value']],
     [
       'a template without quotes',
       '- hosts: all\n  tasks:\n    - bridge: { name: {{x}} }\n',
@@ -154,7 +154,7 @@ describe('faults of a playbook', () => {
       'an unheard resource',
       '- pacman: { name: a }',
       [
-        '3:7 unknown key "pacman" in a task | known keys: bridge, sysctl, ring, text, name, when, loop, loop_control, tags, ignore_errors, vars, notify',
+        '3:7 unknown key "pacman" in a task | known keys: bridge, sysctl, ring, text, name, when, loop, loop_control, tags, ignore_errors, vars, no_log, notify',
       ],
     ],
     ['a task that is text', '- bridge', ['3:7 a task is a mapping with a resource and its parameters']],
