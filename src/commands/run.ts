@@ -26,14 +26,26 @@ export async function checkCommand(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { context, finish, stopProgress } = await startReading(await ready(file, options, io), options, io, signal, true);
+  const { context, finish, stopProgress } = await startReading(
+    await ready(file, options, io),
+    options,
+    io,
+    signal,
+    true,
+  );
   const outcomes = await checkHosts(context).finally(stopProgress);
   return print(finish('check', reportsOf(outcomes)), options, io, { isSilentWhenOk: !options.verbose });
 }
 
 /** Shows what apply would change. */
 export async function planCommand(file: string, options: PlanOptions, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { context, finish, stopProgress } = await startReading(await ready(file, options, io), options, io, signal, false);
+  const { context, finish, stopProgress } = await startReading(
+    await ready(file, options, io),
+    options,
+    io,
+    signal,
+    false,
+  );
   const outcomes = await checkHosts(context).finally(stopProgress);
   const report = finish('plan', reportsOf(outcomes));
   const details = (host: string) =>
