@@ -3,6 +3,7 @@ import type { Change, FileState, Impact, Observations, ResourcePlan, Step } from
 import {
   blocksAt,
   type CorosyncConf,
+  itemAt,
   parseCorosyncConf,
   printCorosyncConf,
   withValue,
@@ -210,6 +211,8 @@ function shownSteps(
   const edit: Step = {
     do: 'edit',
     path: file.path,
+    // The key of the whole cluster may stand in it.
+    isSecret: node.conf !== null && itemAt(node.conf, 'totem', 'key') !== undefined,
     edit: (text) =>
       text === null
         ? null

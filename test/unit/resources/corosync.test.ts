@@ -385,6 +385,13 @@ describe('a node', () => {
     expect(() => plan(given, node)).toThrow(message);
   });
 
+  it('shows no diff of a file that has the key of the cluster', () => {
+    const keyed = KNET.replace('secauth: on', 'secauth: on\n\tkey: hunter2');
+    expect(plan({ token: 5000 }, { text: keyed }).keep[0]).toMatchObject({ do: 'edit', isSecret: true });
+    expect(plan({ token: 5000 }, { text: KNET }).keep[0]).toMatchObject({ do: 'edit', isSecret: false });
+    expect(JSON.stringify(plan({ token: 5000 }, { text: keyed }).changes)).not.toContain('hunter2');
+  });
+
   it('explains where its values come from', () => {
     expect(plan({ token: 3000 }, OVER_UDP).explain).toEqual([
       'this host is node "pve1" of /etc/corosync/corosync.conf',
