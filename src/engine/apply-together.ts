@@ -233,7 +233,7 @@ class Run {
   async #perform(stage: Stage, phase: 'trying' | 'undoing', signal?: AbortSignal): Promise<void> {
     for (const host of stage.steps.keys()) {
       const { task } = this.#member(host);
-      this.#context.emit({ type: 'task', host, name: `${task.name}: ${stage.name}`, phase });
+      this.#context.emit({ type: 'task', host, name: task.noLog ? task.name : `${task.name}: ${stage.name}`, phase });
     }
     // Every host is waited for, also where another failed: what is undone must not be overtaken by what is still under way.
     const results = await Promise.allSettled([...stage.steps].map(([host, steps]) => this.#onHost(host, steps)));

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openVault } from '../../src/commands/vault.ts';
 import { loadInventory, parseExtraVars } from '../../src/config/inventory/index.ts';
@@ -7,8 +8,8 @@ import type { Vault } from '../../src/config/vault/vault.ts';
 import { resolveTarget } from '../../src/connection/index.ts';
 import { InputError } from '../../src/core/errors.ts';
 import { redact, redactOutput } from '../../src/core/secrets.ts';
-import { mcastctl } from '../support/cli.ts';
-import { makeVaultFolder, vaultYaml } from '../support/vault.ts';
+import { CLI, mcastctl } from '../support/cli.ts';
+import { makeVaultFolder, VAULT_PASSWORD, vaultYaml } from '../support/vault.ts';
 import { paramsOf, registry } from '../unit/config/playbook/fixtures.ts';
 
 // Files that the real ansible-vault made, read by both: what Ansible prints for the same inventory and playbook is the reference.
@@ -249,6 +250,58 @@ describe('what can not be opened', () => {
     const second = await mcastctl(['validate', inventory, '-p', site, ...idArgs()]);
     expect(second.stderr).toMatch(/vars\.yml:2:11: .* \(place in the decrypted text\)/);
     for (const said of [stderr, second.stderr]) expect(said).not.toMatch(/half-a|other-words/);
+  });
+});
+
+describe('the whole program', () => {
+  it('asks for the password on the terminal and shows it nowhere', async () => {
+    const site = folder.write(
+      'asked.yml',
+      '- hosts: cluster\n  tasks:\n    - sysctl: { net.core.rmem_max: "{{number}}" }\n',
+    );
+    const line = `'${process.execPath}' '${CLI}' validate '${inventory}' -p '${site}' --vault-id '${vaultIds[1]}' -J`;
+    // script(1) gives it a terminal.
+    const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      const isAsked = !text.includes('Vault password: ');
+      text += chunk;
+      if (isAsked && text.includes('Vault password: ')) child.stdin.write(`${VAULT_PASSWORD}\r`);
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect([code, text]).toEqual([0, expect.stringContaining(' are valid: 1 play, 2 hosts, 2 tasks')]);
+    expect(text).not.toContain('pässwörd');
+  });
+
+  it('reads an inventory that is encrypted as a whole', async () => {
+    const whole = folder.write(
+      'whole/hosts.yml',
+      await folder.encrypt('all: { hosts: { h: { pass: hidden-text } } }\n'),
+    );
+    const args = ['--host', 'h', '--vault-password-file', folder.passwordFile];
+    const { code, stdout } = await mcastctl(['inventory', whole, ...args]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { pass: '***' }]);
+  });
+
+  it('gives faults as JSON, with the same places and no secret', async () => {
+    const site = folder.write(
+      'json.yml',
+      `- hosts: pve1
+  vars: { mine: not-to-be-logged }
+  tasks:
+    - command: { argv: "{{of_host}}", creates: /x }
+    - igmp: { interface: eth0, version: "{{mine}}" }
+      no_log: true
+`,
+    );
+    const { code, stdout, stderr } = await mcastctl(['check', inventory, '-p', site, '--format', 'json', ...idArgs()]);
+    const { exitCode, errors } = JSON.parse(stdout);
+    expect([code, exitCode]).toEqual([3, 3]);
+    expect(errors).toMatchObject([
+      { message: expect.stringContaining('that could take "***'), line: 4 },
+      { message: 'a parameter is wrong (hidden by no_log) (host pve1)', line: 5 },
+    ]);
+    for (const said of [stdout, stderr]) expect(said).not.toMatch(/is no template|not "?not-to-be-logged/);
   });
 });
 

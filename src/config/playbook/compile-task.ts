@@ -1,6 +1,6 @@
 import { type Fault, HostError, InputError } from '../../core/errors.ts';
 import type { Resource } from '../../core/resource.ts';
-import { ARGV_HINT, argvProblem, HIDDEN } from '../../core/secrets.ts';
+import { ARGV_HINT, argvProblem, HIDDEN, hiddenId } from '../../core/secrets.ts';
 import { didYouMean } from '../../core/suggest.ts';
 import type { Facts, HostTask, TaskItem } from '../../core/task.ts';
 import { asHostError, type Expression, ExpressionFault } from '../expression.ts';
@@ -107,10 +107,9 @@ function refuseSecretReads(task: PlayTask, resources: readonly Resource[], fault
 function refuseActions(task: PlayTask, resources: readonly Resource[], faults: FaultList): void {
   const action = task.kind === 'task' ? resources.find((resource) => resource.isAction === true) : undefined;
   if (action === undefined) return;
+  const id = task.noLog ? hiddenId(action.id) : action.id;
   const hint = 'put it under "handlers" and let the tasks that change something "notify" it';
-  faults.add(
-    faultOf(task.params, `${action.id} would be done again by every run: only a handler can ask for that`, hint),
-  );
+  faults.add(faultOf(task.params, `${id} would be done again by every run: only a handler can ask for that`, hint));
 }
 
 /** A `when` whose variables are bound: decided, to be decided by facts, or null where it is faulty. */

@@ -95,10 +95,12 @@ describe('what a person sees who waits', () => {
 
 describe('a password that is asked for', () => {
   it.each([
-    ['Ctrl-D', '\u0004'],
-    ['Ctrl-C', '\u0003'],
-  ])('%s gives none, and nothing is begun', async (_, keys) => {
-    const text = await onTerminal('check -k', { TERM: 'xterm' }, { after: 'SSH password: ', keys });
+    ['Ctrl-D', '-k', 'SSH password: ', '\u0004'],
+    ['Ctrl-C', '-k', 'SSH password: ', '\u0003'],
+    ['Ctrl-C', '-J', 'Vault password: ', '\u0003'],
+    ['Ctrl-C', '--vault-id prod@prompt', 'Vault password (prod): ', '\u0003'],
+  ])('%s gives none, and nothing is begun: %s', async (_, flag, after, keys) => {
+    const text = await onTerminal(`check ${flag}`, { TERM: 'xterm' }, { after, keys });
     expect(text).toContain('no password was given');
     expect(text).toMatch(/exit code 3$/);
   });
