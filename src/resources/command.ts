@@ -122,9 +122,10 @@ function questionOf(params: CommandParams): Question {
 function isDone(seen: Observations, { argv, isDoneAtZero, property }: Question): boolean {
   const { code, signal, stderr } = seen.run(argv);
   const said = stderr.trim() && `: ${stderr.trim()}`;
-  // 126 and 127: it could not be started, which answers nothing; test(1) ends with 2 for an error.
+  // 126 and 127: it could not be started, which answers nothing, as 125 of env(1) whose directory is missing; test(1) ends with 2 for
+  // an error.
   const isPath = property === 'creates' || property === 'removes';
-  if (code === null || code === 126 || code === 127 || (isPath && code > 1))
+  if (code === null || code === 126 || code === 127 || (argv[0] === 'env' && code === 125) || (isPath && code > 1))
     throw new HostError(
       `"${argv.join(' ')}" can't tell whether the command was done: ${code === null ? `signal ${signal}` : `exit code ${code}`}${said}`,
       {

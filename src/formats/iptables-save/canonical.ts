@@ -1,3 +1,4 @@
+import { own } from '../own.ts';
 import { type Family, formatNetwork, parseNetwork } from './address.ts';
 import { TEXT_OPTIONS } from './command.ts';
 import * as known from './options.ts';
@@ -76,7 +77,7 @@ export function canonicalRule(words: readonly string[], family: Family): Canonic
 /** The rules that iptables makes of one with several addresses after -s or -d: one for each pair. */
 export function expandRule(words: readonly string[]): readonly (readonly string[])[] {
   const at = words.findIndex(
-    (word, index) => ['-s', '-d'].includes(known.BASE_OPTIONS[word] ?? word) && words[index + 1]?.includes(','),
+    (word, index) => ['-s', '-d'].includes(own(known.BASE_OPTIONS, word) ?? word) && words[index + 1]?.includes(','),
   );
   if (at < 0) return [words];
   const addresses = (words[at + 1] ?? '').split(',');
@@ -171,8 +172,9 @@ function nameOf(word: string): { name: string; attached: string | undefined } {
   const [option = '', attached] = word.startsWith('--') ? word.split(/=(.*)/s) : [word];
   const abbreviated = Object.keys(known.BASE_OPTIONS).filter((long) => option.length > 5 && long.startsWith(option));
   const long =
-    known.BASE_OPTIONS[option] ?? (abbreviated.length === 1 ? known.BASE_OPTIONS[abbreviated[0] ?? ''] : undefined);
-  return { name: long ?? known.ALIASES[option] ?? option, attached };
+    own(known.BASE_OPTIONS, option) ??
+    (abbreviated.length === 1 ? own(known.BASE_OPTIONS, abbreviated[0] ?? '') : undefined);
+  return { name: long ?? own(known.ALIASES, option) ?? option, attached };
 }
 
 function argumentCount(name: string): number {
@@ -188,7 +190,7 @@ function ownerOf(
   current: Draft | undefined,
   protocol: string,
 ): Draft {
-  const owners = known.OWNERS[name] ?? (known.PROTOCOL_OPTIONS.has(name) ? [known.protocolMatch(protocol)] : []);
+  const owners = own(known.OWNERS, name) ?? (known.PROTOCOL_OPTIONS.has(name) ? [known.protocolMatch(protocol)] : []);
   const owner = matches.findLast((match) => owners.includes(match.name));
   if (owner) return owner;
   const isForProtocol = known.PROTOCOL_OPTIONS.has(name) && protocol !== 'all';

@@ -1,4 +1,5 @@
 import type { Counters, IptablesFile, IptablesLine } from '../iptables-save.ts';
+import { own } from '../own.ts';
 import type { Family } from './address.ts';
 import { canonicalRule, ruleKey } from './canonical.ts';
 
@@ -42,7 +43,7 @@ const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
 
 /** The chains that the kernel gives a table. */
 export function builtInChains(table: string): readonly string[] {
-  return BUILT_IN[table] ?? [];
+  return own(BUILT_IN, table) ?? [];
 }
 
 /** Index of the section that has the last word on a table, -1 without any: iptables-restore empties the table at each `*table`. */

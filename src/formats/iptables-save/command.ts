@@ -1,3 +1,4 @@
+import { own } from '../own.ts';
 import { BASE_OPTIONS, BASE_WITH_ARGUMENT } from './options.ts';
 import type { Word } from './words.ts';
 
@@ -137,11 +138,11 @@ function findCommand(words: readonly Word[]): Found | CommandFault | undefined {
 
 function matchCommand(word: string, index: number): Found | undefined {
   if (!word.startsWith('--')) {
-    const name = SHORT[word.slice(0, 2)];
+    const name = own(SHORT, word.slice(0, 2));
     return name && { name, index, attached: word.length > 2 ? word.slice(2) : undefined };
   }
   const [option = '', attached] = word.split(/=(.*)/s);
-  const name = LONG[option];
+  const name = own(LONG, option);
   return name && { name, index, attached };
 }
 
@@ -174,7 +175,7 @@ function take(words: readonly Word[], { name, index, attached }: Found): Iptable
 function strayIn(words: readonly Word[]): Word | undefined {
   for (let index = 0; index < words.length; index++) {
     const option = words[index]?.text ?? '';
-    const isOfOne = BASE_WITH_ARGUMENT.has(BASE_OPTIONS[option] ?? option) || TEXT_OPTIONS.has(option);
+    const isOfOne = BASE_WITH_ARGUMENT.has(own(BASE_OPTIONS, option) ?? option) || TEXT_OPTIONS.has(option);
     if (!isOfOne) continue;
     // Until 1.4 an exclamation mark could stand before the argument.
     index += words[index + 1]?.text === '!' && !TEXT_OPTIONS.has(option) ? 2 : 1;

@@ -1,3 +1,4 @@
+import { own } from '../own.ts';
 import type { Family } from './address.ts';
 
 /** Long spellings of the options that iptables itself has; others are those of matches and targets. */
@@ -107,7 +108,7 @@ const PROTOCOLS: Readonly<Record<string, string>> = {
 /** @returns "all" for any protocol */
 export function protocolName(text: string): string {
   const lower = text.toLowerCase();
-  return lower === '0' ? 'all' : (PROTOCOLS[lower] ?? lower);
+  return lower === '0' ? 'all' : (own(PROTOCOLS, lower) ?? lower);
 }
 
 /** The match that brings the options of a protocol, by its module's name. */
@@ -158,7 +159,7 @@ const ICMP_TYPES: Readonly<Record<Family, Readonly<Record<string, string>>>> = {
 };
 
 export function icmpType(text: string, family: Family): string {
-  return ICMP_TYPES[family][text.toLowerCase()] ?? text;
+  return own(ICMP_TYPES[family], text.toLowerCase()) ?? text;
 }
 
 const REJECTIONS: Readonly<Record<string, string>> = {
@@ -183,7 +184,7 @@ const REJECTIONS_6: Readonly<Record<string, string>> = {
 export function rejection(text: string | undefined, family: Family): string {
   if (text === undefined) return family === 'ipv6' ? 'icmp6-port-unreachable' : 'icmp-port-unreachable';
   const aliases = family === 'ipv6' ? REJECTIONS_6 : REJECTIONS;
-  return (family === 'ipv6' && text === 'tcp-rst' ? 'tcp-reset' : aliases[text]) ?? text;
+  return (family === 'ipv6' && text === 'tcp-rst' ? 'tcp-reset' : own(aliases, text)) ?? text;
 }
 
 const LOG_LEVELS = ['emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug'];
@@ -192,6 +193,6 @@ const LOG_NAMES: Readonly<Record<string, string>> = { panic: 'emerg', err: 'erro
 /** The number of a syslog level; other text as it is. */
 export function logLevel(text: string): string {
   const lower = text.toLowerCase();
-  const level = LOG_LEVELS.indexOf(LOG_NAMES[lower] ?? lower);
+  const level = LOG_LEVELS.indexOf(own(LOG_NAMES, lower) ?? lower);
   return level < 0 ? text : String(level);
 }

@@ -1,3 +1,4 @@
+import { own } from '../../formats/own.ts';
 import { ANY, type Conditions, withConditions } from '../firewall/conditions.ts';
 import type { Verdict } from '../firewall/judge.ts';
 import { type Family, MLD_TYPES, MULTICAST, type PortRange, parsePorts } from '../firewall/wish.ts';
@@ -90,7 +91,7 @@ function readMatch({ left, op, values }: Match): Partial<Conditions> | null {
     return field === 'saddr' ? { family, sources: values } : { family, destinations: values };
   }
   if (left === 'meta l4proto' || left === 'ip protocol') {
-    const protocols = values.map((value) => PROTOCOLS[value] ?? value);
+    const protocols = values.map((value) => own(PROTOCOLS, value) ?? value);
     return { ...(left === 'ip protocol' && { family: 'ipv4' as const }), protocols };
   }
   if (field === 'dport') {

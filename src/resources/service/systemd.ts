@@ -1,5 +1,6 @@
 import { HostError } from '../../core/errors.ts';
 import type { Argv, Observations, Read, Step } from '../../core/resource.ts';
+import { own } from '../../formats/own.ts';
 import type { ManagedService } from './manager.ts';
 import type { ServiceParams } from './params.ts';
 
@@ -50,7 +51,7 @@ export function systemdService(seen: Observations, { name }: ServiceParams): Man
       ? `systemd can't load "${unit}" (${load}): see "systemctl status ${unit}"`
       : null;
   const why = isMissing ? missing : broken;
-  const fixed = FIXED[fileState];
+  const fixed = own(FIXED, fileState);
   const systemctl = (verb: string): Step => ({ do: 'run', argv: ['systemctl', verb, '--', unit], seconds: 120 });
   const fresh: readonly Step[] =
     shown.get('NeedDaemonReload') === 'yes' ? [{ do: 'run', argv: ['systemctl', 'daemon-reload'] }] : [];

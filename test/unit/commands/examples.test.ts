@@ -20,7 +20,7 @@ it('the example inventory goes with the playbook that ships', async () => {
 });
 
 it('the example playbook is valid', async () => {
-  expect(await validate('playbooks/example.yml')).toMatch(/ are valid: 2 plays, 4 hosts, 13 tasks\n$/);
+  expect(await validate('playbooks/example.yml')).toMatch(/ are valid: 2 plays, 4 hosts, 34 tasks\n$/);
 });
 
 it('the example playbook gives each cluster node its batch, device and tasks', async () => {
@@ -28,6 +28,18 @@ it('the example playbook gives each cluster node its batch, device and tasks', a
   const [cluster, witness] = plays;
   expect(cluster?.batches).toEqual([['pve1'], ['pve2', 'pve3']]);
   expect(cluster?.probeInterfaces.get('pve3')).toBe('vmbr0');
-  expect(cluster?.tasks.get('pve2')?.map((task) => task.type)).toEqual(['bridge', 'sysctl', 'bridge', 'sysctl']);
+  expect(cluster?.tasks.get('pve2')?.map((task) => task.type)).toEqual([
+    'hosts_entry',
+    'package',
+    'bridge',
+    'sysctl',
+    'bridge',
+    'sysctl',
+    'service',
+    'template',
+    'file',
+    'command',
+    'kernel_cmdline',
+  ]);
   expect(witness?.hosts).toEqual(['qnet']);
 });

@@ -43,6 +43,12 @@ test.each([
   );
 });
 
+test('a directory that is not there answers nothing', () => {
+  const wanted = resource({ argv: ['a'], unless: ['q'], chdir: '/none' });
+  const missing = answering('env -C /none -- q', 125, "env: cannot change directory to '/none'\n");
+  expect(() => planOn(missing, wanted)).toThrow("exit code 125: env: cannot change directory to '/none'");
+});
+
 test('without undo the plan says so', () => {
   const [change] = planOn(answering('q', 1), resource({ argv: ['a'], unless: ['q'] })).changes;
   expect(change?.note).toBe('it can\'t be taken back: there is no "undo"');
