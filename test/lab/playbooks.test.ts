@@ -149,7 +149,7 @@ describe('the playbooks that ship', { timeout: 120_000 }, () => {
       // corosync's netmtu must fit the interface that it uses, which is vmbr0 here.
       await cluster.must(node, 'ip', 'link', 'set', 'vmbr0', 'mtu', '1500');
     }
-    await apply('ipoib.yml', '-e', 'totem_netmtu=1500');
+    await apply('ipoib.yml', '-e', '{"totem_netmtu": 1500}');
     await cluster.formed(...NODES);
     expect(await cluster.must('pve1', 'cat', '/sys/class/net/ib0/mode')).toBe('datagram\n');
     expect(await cluster.must('pve1', 'ip', 'link', 'show', 'dev', 'ib0')).toContain('mtu 2044');
