@@ -84,13 +84,16 @@ $VERB{leftovers} = sub {
   my $boot = slurp('/proc/sys/kernel/random/boot_id');
   my @jobs = map { "$root/armed/$_" } names("$root/armed");
   push @jobs, map { rename("$root/undoing/$_", "$root/armed/$_") ? "$root/armed/$_" : () } grep { !alive("$root/undoing/$_") } names("$root/undoing");
-  my $next;
+  my ($next, $patience) = (undef, now() + 100);
   $next = sub {
     while (defined(my $dir = shift @jobs)) {
-      next if alive($dir);
+      # Who holds the lock knows that the run which armed it is gone; without the lock it may be about to be disarmed.
+      next if !$lock && alive($dir);
       run_child(['perl', "$dir/undo.pl", $dir, 'now'], '', 120, sub { $next->() });
       return;
     }
+    # What is just being taken back ends first: a new run must not work beside it.
+    if ($lock && grep({ alive("$root/undoing/$_") } names("$root/undoing")) && now() < $patience) { return at(now() + 0.3, $next) }
     my @told;
     for my $name (names("$root/undone")) {
       my $dir = "$root/undone/$name";
@@ -257,6 +260,18 @@ for my $verb ('run', 'set', 'write', 'remove') {
     $step->(@_);
   };
 }
+# Who has lost its controller lets the step that is under way end before it leaves: a program that is killed half-way may leave more
+# behind than one that ends (corosync takes no reload any more when corosync-cfgtool is killed in the middle of one).
+my $leave = \&leave;
+{
+  no warnings 'redefine';
+  *leave = sub {
+    return $leave->() if !defined $armed || !%child;
+    unwatch(\*STDIN);
+    at(now() + 90, $leave);
+  };
+}
+$SIG{$_} = sub { leave() } for 'HUP', 'TERM', 'INT';
 my $answer = \&answer;
 { no warnings 'redefine'; *answer = sub { delete $busy{$_[0]}; $answer->(@_) } }
 1;

@@ -189,12 +189,22 @@ export interface TogetherPlan {
   /** Why it can't be done (a node of the cluster is not in this run…): it fails before anything is tried. */
   readonly blocked?: string;
   readonly impact?: Impact;
+  /** What hosts do by themselves where they hear nothing any more; left out: they can do nothing that helps. */
+  readonly unattended?: Unattended;
   /**
    * What takes back the stages that were begun.
    * @param begun how many of `stages` were begun, 1 or more; the last of them failed, or what came after it
    * @param seen what the hosts are like now; a host that can't be read any more is missing
    */
   undo(begun: number, seen: ReadonlyMap<string, Observations>): TogetherUndo;
+}
+
+/** How hosts take a change back that their controller has left in the middle: each for itself, all at about the same time. */
+export interface Unattended {
+  /** Index of the first stage that changes more than files. Before it the files alone are put back. */
+  readonly from: number;
+  /** What a host runs after its files are as they were. */
+  readonly steps: ReadonlyMap<string, readonly Step[]>;
 }
 
 export interface TogetherUndo {

@@ -1,4 +1,4 @@
-import type { AgentSession } from '../agent/session.ts';
+import { type AgentSession, UndoneByNode } from '../agent/session.ts';
 import { HostError, UnreachableError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { TaskPlan } from '../core/plan.ts';
@@ -14,9 +14,11 @@ import type {
 } from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
 import { attempt, notAsBefore, ProofFailed, requireNone, runStep, type TaskOutcome } from './apply-task.ts';
+import type { ConfirmOptions } from './node-switch.ts';
 import { errorText, taskReports } from './outcome.ts';
 import { planTask } from './plan-task.ts';
 import type { Prover } from './prover.ts';
+import { Switches } from './together-switch.ts';
 import { Interrupted, untilAborted } from './until-aborted.ts';
 
 /** Milliseconds between two looks at a condition that does not hold yet. */
@@ -34,6 +36,7 @@ export interface TogetherContext {
   readonly prover: Prover;
   readonly emit: Emit;
   readonly signal: AbortSignal;
+  readonly confirm: ConfirmOptions;
 }
 
 /** Whether a task has to be done on all its hosts at once. */
@@ -83,16 +86,22 @@ export async function applyTogether(
     run.tell('proving');
     const worse = await untilAborted(context.prover.prove(), context.signal);
     if (worse.length > 0) throw new ProofFailed(`multicast is worse than before: ${worse.join('; ')}`);
+    await run.switches.disarm();
     const changed = outcomes('changed', plans);
     return new Map([...changed].map(([host, outcome]) => [host, { ...outcome, ...doneOf(plans.get(host)) }]));
   } catch (error) {
+    // One host was faster, so all are: nothing of ours may come between.
+    if (error instanceof UndoneByNode) {
+      run.switches.abandon();
+      return outcomes('rolled-back', plans, `${error.message}; all nodes of the task do so`);
+    }
     const undone = await run.backward(compared);
     const why = error instanceof Interrupted ? 'interrupted' : errorText(error);
     const text = [why, ...undone.sentences].join('; ');
     const isDisproved = error instanceof ProofFailed;
     const isRolledBack = run.hasBegun && !undone.isHalfDone && (isDisproved || error instanceof Interrupted);
     const more = { isHalfDone: undone.isHalfDone, isDisproved };
-    return withLost(outcomes(isRolledBack ? 'rolled-back' : 'failed', plans, text, more), members);
+    return withLost(outcomes(isRolledBack ? 'rolled-back' : 'failed', plans, text, more), members, run.switches);
   }
 }
 
@@ -101,10 +110,17 @@ function doneOf(plan: TaskPlan | undefined): Pick<TaskOutcome, 'done'> {
   return plan?.resources.some((entry) => entry.status === 'differs') ? { done: plan } : {};
 }
 
-function withLost(outcomes: Map<string, TaskOutcome>, members: readonly Member[]): Map<string, TaskOutcome> {
+/** Hosts that can't be reached any more take the task back by themselves, where they were armed. */
+function withLost(
+  outcomes: Map<string, TaskOutcome>,
+  members: readonly Member[],
+  switches: Switches,
+): Map<string, TaskOutcome> {
   for (const { host, session } of members) {
     const outcome = outcomes.get(host);
-    if (outcome && session.failure) outcomes.set(host, { ...outcome, lost: session.failure });
+    const name = switches.nameOn(host);
+    if (outcome && session.failure)
+      outcomes.set(host, { ...outcome, lost: session.failure, ...(name !== null && { leftToNode: name }) });
   }
   return outcomes;
 }
@@ -155,10 +171,12 @@ class Run {
   readonly #members: ReadonlyMap<string, Member>;
   readonly #context: TogetherContext;
   readonly #begun: { plan: TogetherPlan; count: number }[] = [];
+  readonly switches: Switches;
 
   constructor(members: readonly Member[], context: TogetherContext) {
     this.#members = new Map(members.map((member) => [member.host, member]));
     this.#context = context;
+    this.switches = new Switches(this.#members, context.confirm);
   }
 
   get hasBegun(): boolean {
@@ -166,21 +184,26 @@ class Run {
   }
 
   async forward(plan: TogetherPlan): Promise<void> {
+    await this.switches.arm(plan);
     for (const [index, stage] of plan.stages.entries()) {
       if (this.#context.signal.aborted) throw new Interrupted();
       await this.#hold(stage.guard, stage, this.#context.signal);
       if (index === 0) this.#begun.push({ plan, count: 0 });
       const last = this.#begun.at(-1);
       if (last) last.count = index + 1;
+      if (index === plan.unattended?.from) this.switches.mark();
       await this.#perform(stage, 'trying', this.#context.signal);
     }
   }
 
   /** Takes back what was begun, the last plan first. Never rejects. */
   async backward(before: Compared): Promise<{ readonly sentences: readonly string[]; readonly isHalfDone: boolean }> {
-    if (!this.hasBegun) return { sentences: [], isHalfDone: false };
-    this.tell('undoing');
     const problems: string[] = [];
+    if (!this.hasBegun) {
+      await this.switches.disarm().catch(() => {});
+      return { sentences: [], isHalfDone: false };
+    }
+    this.tell('undoing');
     const advice: string[] = [];
     for (const { plan, count } of this.#begun.toReversed()) {
       let undo: TogetherUndo = { stages: [] };
@@ -207,6 +230,7 @@ class Run {
         }
       });
     }
+    await attempt(problems, () => this.switches.disarm());
     const sentences = [...problems.map((problem) => `undo failed: ${problem}`), ...advice];
     return { sentences, isHalfDone: sentences.length > 0 };
   }
@@ -249,6 +273,7 @@ class Run {
         if (step.do === 'edit') await editFile(step, session);
         else await runStep(step, session);
       } catch (error) {
+        if (error instanceof UndoneByNode) throw new UndoneByNode(`${host}: ${error.message}`);
         throw error instanceof HostError ? new HostError(`${host}: ${error.message}`, { hint: error.hint }) : error;
       }
     }
@@ -308,6 +333,8 @@ async function editFile(step: Extract<Step, { do: 'edit' }>, session: AgentSessi
 
 /** One error for those of several hosts. A lost connection is the first thing to be told. */
 function merge(stage: string, failed: readonly unknown[]): unknown {
+  const undone = failed.find((each) => each instanceof UndoneByNode);
+  if (undone !== undefined) return undone;
   const unexpected = failed.find((each) => !(each instanceof HostError || each instanceof UnreachableError));
   if (unexpected !== undefined) return unexpected;
   return new HostError(`"${stage}": ${failed.map(errorText).join('; ')}`);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { armSwitch, type Leftover, lockNode, type NodeLock, type Switch, takeLeftovers } from '../agent/switch.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { TaskReport } from '../core/report.ts';
+import type { Step } from '../core/resource.ts';
 import type { OpenedSession, OpenSession } from './fleet.ts';
 
 /** How long nodes wait for a word of ours, and what they note of us. */
@@ -25,17 +26,33 @@ export interface ArmedTask extends Switch {
 
 let count = 0;
 
+/** What takes a task back on a node. */
+export interface TaskUndo {
+  readonly task: string;
+  readonly files: readonly string[];
+  readonly unkeep: readonly Step[];
+  readonly undo: readonly Step[];
+}
+
 /** Arms the switch of a node for one task. @throws HostError where the node can't keep it */
-export async function armTask(
-  plan: TaskPlan,
+export async function armNode(
+  { task, ...data }: TaskUndo,
   session: OpenedSession['session'],
   { seconds, run, who }: ConfirmOptions,
 ): Promise<ArmedTask> {
   const name = `${run}-${++count}`;
-  const files = plan.writes.map(({ path }) => path).toReversed();
-  const about = `task "${plan.task.name}" of run ${run} by ${who}`;
-  const armed = await armSwitch(session, { name, about, files, unkeep: plan.unkeep, undo: plan.undo }, seconds);
-  return { ...armed, name };
+  const about = `task "${task}" of run ${run} by ${who}`;
+  return { ...(await armSwitch(session, { ...data, name, about }, seconds)), name };
+}
+
+/** As `armNode`, for a task of one host. */
+export function armTask(
+  { task, writes, unkeep, undo }: TaskPlan,
+  session: OpenedSession['session'],
+  confirm: ConfirmOptions,
+): Promise<ArmedTask> {
+  const files = writes.map(({ path }) => path).toReversed();
+  return armNode({ task: task.name, files, unkeep, undo }, session, confirm);
 }
 
 /**

@@ -22,6 +22,7 @@ import {
   writeStage,
 } from './stages.ts';
 import type { Target } from './targets.ts';
+import { unattendedOf } from './unattended.ts';
 import { planUndo } from './undo.ts';
 
 /** A cluster before and after. */
@@ -53,9 +54,11 @@ export function planTogether(params: CorosyncParams, seen: ReadonlyMap<string, O
   const blocked = blockedBy(params, cluster);
   if (blocked !== null) return { stages: [], blocked, impact, undo: () => ({ stages: [] }) };
   const stages = stagesOf(cluster, plans);
+  const unattended = unattendedOf(cluster, stages);
   return {
     stages: stages.map(({ stage }) => stage),
     impact,
+    ...(unattended !== null && { unattended }),
     undo: (begun, now) => planUndo(cluster, stages.slice(0, begun), now),
   };
 }

@@ -193,3 +193,19 @@ it('a lock whose holder hangs and is silent for long is taken over', async () =>
   expect(existsSync(`/proc/${pid}`)).toBe(false);
   expect(state()).toEqual([]);
 });
+
+it('what a run that is gone has armed is taken back at once by the next run, which has the lock', async () => {
+  writeFileSync(path('value'), 'old');
+  const gone = await AgentSession.open(localLink(), { stateDir: root });
+  const armed = await armSwitch(gone, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 600);
+  armed.mark('u');
+  await gone.set(path('value'), 'new');
+  armed.abandon();
+  gone.close();
+  expect(await takeLeftovers(session)).toEqual([]);
+  const lock = await lockNode(session, 'next', 5, 60);
+  expect(await takeLeftovers(session)).toMatchObject([{ name: 'run1-1', problems: '' }]);
+  expect(text('value')).toBe('old');
+  await lock.release();
+  expect(state()).toEqual([]);
+});
