@@ -14,7 +14,18 @@ sub spit {
   rename "$path.new", $path or die "$path: $!\n";
 }
 
-sub make_dirs { my $path = ''; for my $part (split m{/}, substr shift, 1) { $path .= "/$part"; mkdir $path, 0700; -d $path or die "$path: $!\n" } }
+# Dies with a message; $! is the reason afterwards.
+sub make_dirs {
+  my $path = '';
+  for my $part (split m{/}, substr shift, 1) {
+    $path .= "/$part";
+    next if mkdir $path, 0700;
+    my $why = $! + 0;
+    next if -d $path;
+    $! = $why;
+    die "$path: $!\n";
+  }
+}
 
 # lock: root, about, seconds to wait, seconds of silence after which this agent ends. One run changes a node at a time. The kernel
 # lets go of the lock when its holder ends, however that is; a holder that hears nothing from its controller ends itself.
@@ -25,7 +36,7 @@ $VERB{lock} = sub {
   my $until = now() + $patience;
   my $try;
   $try = sub {
-    eval { make_dirs($root); 1 } or do { chomp(my $why = $@); return fail($id, $why) };
+    eval { make_dirs($root); 1 } or do { my $errno = $! + 0; chomp(my $why = $@); return fail($id, $why, $errno) };
     # The one who had it may just be taking its folder away.
     sysopen my $fh, $lock_path, Fcntl::O_RDWR() | Fcntl::O_CREAT(), 0600
       or return $! == ENOENT && now() < $until + 1 ? $try->() : fail($id, "$lock_path: $!", $! + 0);

@@ -71,13 +71,10 @@ export async function changeHosts(
   return { record, exitCode: print(report, options, io, { isSilentWhenOk: false }) };
 }
 
-/** A name for a run that sorts by time and that no other one has, such as `20260101-120000-3f9a1c`. */
+/** A name for a run that sorts by time, to the millisecond, and that no other one has: `20260101-120000-0423f9a`. */
 function runName(now: Date): string {
-  const [day = '', time = ''] = now
-    .toISOString()
-    .replace(/[-:]|\..*$/g, '')
-    .split('T');
-  return `${day}-${time}-${randomBytes(3).toString('hex')}`;
+  const [day = '', time = '', milliseconds = ''] = now.toISOString().replace(/[-:Z]/g, '').split(/[T.]/);
+  return `${day}-${time}-${milliseconds}${randomBytes(2).toString('hex')}`;
 }
 
 function whoWeAre(run: string): string {
