@@ -17,12 +17,19 @@ export function addRunCommands(program: Command): void {
         .choices(['task', 'run'])
         .default('task'),
     );
-  withPlaybook(withHosts(apply))
+  withPlaybook(withHosts(apply, '<inventory|plan>'))
     .summary('bring hosts to the desired state: try, prove, keep')
     .description(
-      'Brings hosts to the desired state. Each change is tried in the running system, proved by reading it back and by real packets between the nodes, and only then written to where the next boot finds it. What fails is taken back.',
+      'Brings hosts to the desired state. Each change is tried in the running system, proved by reading it back and by real packets between the nodes, and only then written to where the next boot finds it. What fails is taken back. Of a saved plan exactly what it says is done, and nothing on a host that has moved since.',
     )
-    .addHelpText('after', examples('mcastctl apply inventory.yml', 'mcastctl apply inventory.yml -p site.yml -l pve2'))
+    .addHelpText(
+      'after',
+      examples(
+        'mcastctl apply inventory.yml',
+        'mcastctl apply inventory.yml -p site.yml -l pve2',
+        'mcastctl apply plan.json',
+      ),
+    )
     .action(
       action(async (file: string, options: ApplyOptions) => {
         const { applyCommand } = await import('../commands/change.ts');
@@ -33,11 +40,15 @@ export function addRunCommands(program: Command): void {
   const plan = program
     .command('plan')
     .option('--diff', 'show how files would change')
-    .option('--commands', 'show the exact commands');
+    .option('--commands', 'show the exact commands')
+    .option('--out <file>', 'save the plan, so that "mcastctl apply FILE" does exactly that');
   withPlaybook(withHosts(plan))
     .summary('show what apply would change')
     .description('Shows what apply would change, and changes nothing. Exits with 2 where there is something to change.')
-    .addHelpText('after', examples('mcastctl plan inventory.yml --diff --commands'))
+    .addHelpText(
+      'after',
+      examples('mcastctl plan inventory.yml --diff --commands', 'mcastctl plan inventory.yml --out plan.json'),
+    )
     .action(
       action(async (file: string, options: PlanOptions) => {
         const { planCommand } = await import('../commands/run.ts');

@@ -88,10 +88,13 @@ export function examples(...lines: string[]): string {
   return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;
 }
 
+type InventoryArgument = '<inventory>' | '[inventory]' | '<inventory|plan>';
+
 /** The argument and options of every command that reads an inventory. */
-export function withInventory(command: Command, argument: '<inventory>' | '[inventory]' = '<inventory>'): Command {
+export function withInventory(command: Command, argument: InventoryArgument = '<inventory>'): Command {
+  const isPlanToo = argument === '<inventory|plan>';
   return command
-    .argument(argument, 'Ansible YAML inventory: a file')
+    .argument(argument, `Ansible YAML inventory: a file${isPlanToo ? '; or a plan that "plan --out" has saved' : ''}`)
     .option('-l, --limit <pattern>', 'only these hosts: names, groups, globs, "a:!b", "~regex", "@file"')
     .option('-e, --extra-vars <vars>', 'variables: key=value, YAML or JSON, or @file; outrank all others', repeated)
     .option('--vault-id <source>', 'vault password: LABEL@FILE or LABEL@prompt; may be repeated', repeated)
@@ -100,7 +103,7 @@ export function withInventory(command: Command, argument: '<inventory>' | '[inve
 }
 
 /** The options of every command that logs in to hosts. */
-export function withHosts(command: Command, argument: '<inventory>' | '[inventory]' = '<inventory>'): Command {
+export function withHosts(command: Command, argument: InventoryArgument = '<inventory>'): Command {
   return withInventory(command, argument)
     .option('-f, --forks <number>', 'hosts to log in to at once', count, 50)
     .addOption(new Option('--format <format>', 'how to print the result').choices(['text', 'json']).default('text'))

@@ -3,11 +3,13 @@ import { hostname, userInfo } from 'node:os';
 import type { ExitCode } from '../core/errors.ts';
 import type { RunRecord } from '../core/journal.ts';
 import { applyPlays } from '../engine/apply.ts';
+import type { Binding } from '../engine/saved-plan.ts';
 import { openProbe } from '../probe/session.ts';
 import type { Io } from '../ui/io.ts';
 import { keepRecord } from './journal.ts';
 import type { ChangeOptions } from './options.ts';
 import { checkOutput } from './output.ts';
+import { bindRun, planText } from './plan-file.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { rollbackPlay } from './rollback-play.ts';
 import { print, start } from './session.ts';
@@ -19,16 +21,20 @@ export interface ApplyOptions extends ChangeOptions {
   readonly undo: 'task' | 'run';
 }
 
-/** Brings hosts to the desired state: try, prove, keep. */
+/** Brings hosts to the desired state: try, prove, keep. @param given an inventory, or a saved plan, which is then done and nothing else */
 export async function applyCommand(
-  file: string,
-  options: ApplyOptions,
+  given: string,
+  wished: ApplyOptions,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  checkOutput(options.output);
-  const prepared = await prepare(file, options, io);
-  const { record, exitCode } = await changeHosts('apply', file, prepared, options, io, signal);
+  checkOutput(wished.output);
+  const plan = planText(given);
+  const { inventoryFile, prepared, options, binding } =
+    plan === null
+      ? { inventoryFile: given, prepared: await prepare(given, wished, io), options: wished, binding: undefined }
+      : await bindRun(given, plan, wished, io);
+  const { record, exitCode } = await changeHosts('apply', inventoryFile, prepared, options, io, signal, binding);
   if (exitCode === 0 || options.undo !== 'run') return exitCode;
   const hosts = Object.entries(record.hosts).flatMap(([host, { done }]) => (done.length > 0 ? [host] : []));
   if (hosts.length === 0) return exitCode;
@@ -37,7 +43,7 @@ export async function applyCommand(
   // The report of the run is printed already, and stays the one document on standard output.
   const { output: _, ...rest } = options;
   const aside: Io = { ...io, out: (text) => io.err(text) };
-  await changeHosts('rollback', file, back, { ...rest, format: 'text' }, aside, signal);
+  await changeHosts('rollback', inventoryFile, back, { ...rest, format: 'text' }, aside, signal);
   return exitCode;
 }
 
@@ -47,7 +53,7 @@ export interface Changed {
   readonly exitCode: ExitCode;
 }
 
-/** Applies plays to their hosts, keeps the record of it, and prints the report. */
+/** Applies plays to their hosts, keeps the record of it, and prints the report. @param binding what alone may be done */
 export async function changeHosts(
   command: RunRecord['command'],
   inventoryFile: string,
@@ -55,6 +61,7 @@ export async function changeHosts(
   options: ChangeOptions & { readonly keepGoing?: boolean },
   io: Io,
   signal: AbortSignal,
+  binding?: Binding,
 ): Promise<Changed> {
   const { context, finish, stopProgress } = await start(prepared, options, io, signal);
   const openProber = openProbe;
@@ -63,6 +70,7 @@ export async function changeHosts(
     ...context,
     confirm: { seconds: options.confirmTimeout, patience: options.lockTimeout, run, who: whoWeAre(run) },
     keepGoing: options.keepGoing ?? false,
+    binding,
     openProber: (play, sessions) => openProber(sessions, play.probe, play.probeInterfaces),
   }).finally(stopProgress);
   const report = finish(command, result.hosts, result);

@@ -14,15 +14,15 @@ import { HostError, InputError, messageOf } from '../core/errors.ts';
 import { redactOutput } from '../core/secrets.ts';
 import type { Io } from '../ui/io.ts';
 
-/** Finds out before the work whether a report can be written in the end. Throws InputError where not. */
-export function checkOutput(file: string | undefined): void {
+/** Finds out before the work whether a report can be written in the end. Throws InputError where not. @param option that names the file */
+export function checkOutput(file: string | undefined, option = '-o'): void {
   if (file === undefined) return;
   try {
     const { path, found } = destination(file);
     if (found?.isDirectory()) throw new Error('it is a folder');
     accessSync(found === undefined || found.isFile() ? dirname(path) : path, constants.W_OK);
   } catch (error) {
-    throw new InputError([{ message: `can't write "${file}": ${messageOf(error)}`, hint: 'choose another -o' }]);
+    throw new InputError([{ message: `can't write "${file}": ${messageOf(error)}`, hint: `choose another ${option}` }]);
   }
 }
 

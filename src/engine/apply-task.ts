@@ -10,6 +10,8 @@ import type { ArmedTask } from './node-switch.ts';
 import { errorText, taskReports } from './outcome.ts';
 import { blockedReason, changesOf, planTask } from './plan-task.ts';
 import type { Prover } from './prover.ts';
+import type { Binding } from './saved-plan.ts';
+import { show } from './show.ts';
 import { Interrupted, untilAborted } from './until-aborted.ts';
 
 /** What a task needs of its host. */
@@ -21,6 +23,8 @@ export interface TaskContext {
   readonly signal: AbortSignal;
   /** Lets the node take a task back by itself where it hears nothing; called before its first step. */
   readonly arm: (plan: TaskPlan) => Promise<ArmedTask>;
+  /** Where the run may only do what was reviewed. */
+  readonly binding?: Binding | undefined;
 }
 
 export interface TaskOutcome {
@@ -32,6 +36,8 @@ export interface TaskOutcome {
   readonly isHalfDone?: boolean;
   /** Multicast was worse than before. */
   readonly isDisproved?: boolean;
+  /** It would do what was not reviewed, so that nothing else may be done on this host. */
+  readonly isBeyond?: boolean;
   /** What was done, where it stays. */
   readonly done?: TaskPlan;
   /** The name of what the node will take back by itself, as nothing can be said to it any more. */
@@ -59,6 +65,9 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
   const blocked = blockedReason(plan);
   if (blocked !== null) return { status: 'failed', reports: taskReports(plan, 'failed', blocked) };
 
+  const beyond = beyondPlan([plan], context.binding);
+  if (beyond !== null) return { status: 'failed', reports: taskReports(plan, 'failed', beyond), isBeyond: true };
+
   const restorer = new Restorer(plan, context);
   try {
     const runtime = changesOf(plan, 'runtime');
@@ -83,6 +92,12 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
       ? undoneOutcome(plan, error, problems, restorer)
       : lostOutcome(plan, error, failure, restorer);
   }
+}
+
+/** Why tasks must not be done: what they would do was not reviewed. null: they may. */
+export function beyondPlan(plans: Iterable<TaskPlan>, binding: Binding | undefined): string | null {
+  const found = [...plans].flatMap((plan) => binding?.beyond(plan) ?? []);
+  return found.length === 0 ? null : `not done, as it is not what was planned: ${found.join('; ')} (make a new plan)`;
 }
 
 export /** Nothing of ours has to be taken back any more; what the node could not take back it tells the next run. */
@@ -307,13 +322,4 @@ export async function runStep(step: Step, session: AgentSession): Promise<void> 
     const end = result.code === null ? `was ended by signal ${result.signal}` : `failed with exit code ${result.code}`;
     throw new HostError(`"${argvText(step.argv)}" ${end}: ${result.stderr.trim() || 'it printed no reason'}`);
   }
-}
-
-/** A value as messages show it. */
-function show(value: unknown): string {
-  return value === null || value === undefined
-    ? 'absent'
-    : typeof value === 'string'
-      ? `"${value}"`
-      : JSON.stringify(value);
 }

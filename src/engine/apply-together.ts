@@ -13,11 +13,12 @@ import type {
   TogetherUndo,
 } from '../core/resource.ts';
 import { type Facts, type HostTask, resourcesOf } from '../core/task.ts';
-import { attempt, notAsBefore, ProofFailed, requireNone, runStep, type TaskOutcome } from './apply-task.ts';
+import { attempt, beyondPlan, notAsBefore, ProofFailed, requireNone, runStep, type TaskOutcome } from './apply-task.ts';
 import type { ConfirmOptions } from './node-switch.ts';
 import { errorText, taskReports } from './outcome.ts';
 import { planTask } from './plan-task.ts';
 import type { Prover } from './prover.ts';
+import type { Binding } from './saved-plan.ts';
 import { Switches } from './together-switch.ts';
 import { Interrupted, untilAborted } from './until-aborted.ts';
 
@@ -37,6 +38,8 @@ export interface TogetherContext {
   readonly emit: Emit;
   readonly signal: AbortSignal;
   readonly confirm: ConfirmOptions;
+  /** Where the run may only do what was reviewed. */
+  readonly binding?: Binding | undefined;
 }
 
 /** Whether a task has to be done on all its hosts at once. */
@@ -72,6 +75,8 @@ export async function applyTogether(
   if (entries.some((entry) => entry.status === 'failed'))
     return outcomes('failed', plans, 'not tried: all nodes change together, and one of them failed');
   if (!entries.some((entry) => entry.status === 'differs')) return outcomes('ok', plans);
+  const beyond = beyondPlan(plans.values(), context.binding);
+  if (beyond !== null) return outcomes('failed', plans, beyond, { isBeyond: true });
   const run = new Run(members, context);
   try {
     // What can't be done is said before the baseline is taken.

@@ -1,17 +1,18 @@
 import type { AgentSession } from '../agent/session.ts';
 import type { NodeLock } from '../agent/switch.ts';
-import { UnreachableError } from '../core/errors.ts';
+import { HostError, UnreachableError } from '../core/errors.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { ProbeReport } from '../core/probe.ts';
 import type { HostReport, TaskReport } from '../core/report.ts';
 import { type CompiledPlay, type HostTask, resourcesOf } from '../core/task.ts';
 import { applyTask, type TaskOutcome } from './apply-task.ts';
 import { isTogether } from './apply-together.ts';
-import { type OpenedSession, type ReadHost, type RunContext, readHosts } from './fleet.ts';
+import { type OpenedSession, planAll, type ReadHost, type RunContext, readHosts, readsOf } from './fleet.ts';
 import { createGathering, type Gathering } from './gathering.ts';
 import { armTask, awaitNode, type ConfirmOptions, describeLeftover, takeNode, withNodesWord } from './node-switch.ts';
 import { hostFailure, hostStatus } from './outcome.ts';
 import { createProver, type Prober, type Prover } from './prover.ts';
+import type { Binding } from './saved-plan.ts';
 
 /** Joins a play's group on its hosts. */
 export type OpenProber = (
@@ -24,6 +25,8 @@ export interface ApplyContext extends RunContext {
   readonly confirm: ConfirmOptions;
   /** Whether hosts go on after a task that failed and was taken back whole. */
   readonly keepGoing?: boolean;
+  /** Where the run may only do what was reviewed: hosts that have moved since are left alone. */
+  readonly binding?: Binding | undefined;
 }
 
 /** A host while it is being changed. */
@@ -67,16 +70,11 @@ export async function applyPlays(context: ApplyContext): Promise<ApplyResult> {
   const failures = new Map<string, unknown>();
   const read = await readHosts<HostState | null, AgentSession>(
     context,
-    async (host) => ({
-      ...host,
-      ...(await take(host, context)),
-      reports: [],
-      done: [],
-      notified: new Set(),
-      stop: null,
-      isCut: false,
-      isHalfDone: false,
-    }),
+    async (host) => {
+      const taken = { ...host, ...(await take(host, context)) };
+      const stop = context.binding ? await refusal(taken, context.plays, context.binding) : null;
+      return { ...taken, reports: [], done: [], notified: new Set(), stop, isCut: false, isHalfDone: false };
+    },
     (host, error) => {
       failures.set(host, error);
       context.emit({ type: 'host-done', host, report: hostFailure(error) });
@@ -124,6 +122,23 @@ async function take(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Why a host may not be changed: it is not as it was when the plan was made. null: it may. */
+async function refusal(
+  { host, session, facts, seen, isStale }: ReadHost & Pick<HostState, 'isStale'>,
+  plays: readonly CompiledPlay[],
+  binding: Binding,
+): Promise<unknown> {
+  try {
+    const now = isStale ? await session.read(readsOf(plays, host)) : seen;
+    const moved = binding.moved(host, planAll(plays, host, now, facts));
+    if (moved.length === 0) return null;
+    const hint = 'nothing was done there: make a new plan';
+    return new HostError(`not as it was when the plan was made: ${moved.join('; ')}`, { hint });
+  } catch (error) {
+    return error;
   }
 }
 
@@ -216,7 +231,7 @@ async function applyOne(state: HostState, task: HostTask, scope: Scope): Promise
   if (outcome.status === 'changed') for (const name of task.notify) state.notified.add(name);
   if (outcome.status === 'ok' || outcome.status === 'changed') return;
   // Nothing is built on a host of which nobody knows how it is.
-  if ((task.ignoreErrors || context.keepGoing) && !outcome.isHalfDone) return;
+  if ((task.ignoreErrors || context.keepGoing) && !outcome.isHalfDone && !outcome.isBeyond) return;
   state.stop = `not done: task "${task.name}" failed`;
 }
 

@@ -1,9 +1,8 @@
 import type { ReadSession } from '../agent/session.ts';
 import type { TaskPlan } from '../core/plan.ts';
 import type { HostReport } from '../core/report.ts';
-import { type RunContext, readHosts, tasksOf } from './fleet.ts';
+import { planAll, type RunContext, readHosts } from './fleet.ts';
 import { hostFailure, hostStatus, taskReports } from './outcome.ts';
-import { planTask } from './plan-task.ts';
 
 export interface HostOutcome {
   readonly report: HostReport;
@@ -23,8 +22,7 @@ export async function checkHosts(context: RunContext<ReadSession>): Promise<Map<
     context,
     async (host) => {
       try {
-        const overlay = new Map();
-        const plans = tasksOf(context.plays, host.host).map((task) => planTask(task, host.seen, host.facts, overlay));
+        const plans = planAll(context.plays, host.host, host.seen, host.facts);
         const tasks = plans.flatMap((plan) => taskReports(plan, 'drift'));
         return done(host.host, { report: { status: hostStatus(tasks), error: null, tasks }, plans });
       } finally {

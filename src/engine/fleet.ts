@@ -2,9 +2,11 @@ import type { AgentSession, ReadSession } from '../agent/session.ts';
 import { conflictsOf, describeConflict } from '../core/conflicts.ts';
 import { HostError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
+import type { TaskPlan } from '../core/plan.ts';
 import type { Observations, Read } from '../core/resource.ts';
 import { type CompiledPlay, type Facts, type HostTask, NO_FACTS, resourcesOf, type TaskItem } from '../core/task.ts';
 import { limiter } from './limit.ts';
+import { planTask } from './plan-task.ts';
 import { Interrupted, untilAborted } from './until-aborted.ts';
 
 /** Logs in to a host and starts the agent. Throws UnreachableError or HostError. */
@@ -48,6 +50,12 @@ export function readsOf(plays: readonly CompiledPlay[], host: string): Read[] {
   return tasksOf(plays, host)
     .flatMap(resourcesOf)
     .flatMap((resource) => resource.reads);
+}
+
+/** All tasks of a host, handlers apart, compared with what was observed before the first of them. */
+export function planAll(plays: readonly CompiledPlay[], host: string, seen: Observations, facts: Facts): TaskPlan[] {
+  const overlay = new Map();
+  return tasksOf(plays, host).map((task) => planTask(task, seen, facts, overlay));
 }
 
 /**
