@@ -1,16 +1,24 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
-import { parseExtraVars } from '../config/inventory/index.ts';
 import { type Fault, HostError, InputError, messageOf } from '../core/errors.ts';
 import type { SavedPlan, SavedSource } from '../core/saved-plan.ts';
-import type { CompiledPlay } from '../core/task.ts';
 import type { HostOutcome } from '../engine/check.ts';
 import { type Binding, bindingTo, otherWishes, saveHost, savePlays } from '../engine/saved-plan.ts';
 import type { Io } from '../ui/io.ts';
 import type { ChangeOptions, CommonOptions } from './options.ts';
+import { checkOutput } from './output.ts';
 import { type Prepared, prepare } from './prepare.ts';
 
 const FORMAT = 'mcastctl plan';
@@ -26,7 +34,7 @@ export function sourcesOf(inventoryFile: string, playbookFile: string): Sources 
 
 /** A plan as it is saved. */
 export function savedPlan(
-  plays: readonly CompiledPlay[],
+  { plays, extraVars }: Pick<Prepared, 'plays' | 'extraVars'>,
   options: CommonOptions,
   sources: Sources,
   outcomes: ReadonlyMap<string, HostOutcome>,
@@ -38,7 +46,7 @@ export function savedPlan(
     madeAt: new Date().toISOString(),
     who: `${userInfo().username}@${hostname()}`,
     ...sources,
-    options: { limit, tags, skipTags, extraVars: namesOf(options.extraVars) },
+    options: { limit, tags, skipTags, extraVars },
     login: { user, privateKey: privateKey && resolve(privateKey), become, becomeUser },
     plays: savePlays(plays),
     hosts: Object.fromEntries(
@@ -47,8 +55,18 @@ export function savedPlan(
   };
 }
 
-/** Writes a plan for its user alone, in one go. @throws HostError where it can't be written */
-export function writePlan(plan: SavedPlan, file: string): void {
+/** Finds out before the work whether a plan can be written in the end. @throws InputError where not */
+export function checkPlanFile(file: string | undefined): void {
+  checkOutput(file, '--out');
+  const found = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
+  // A device or pipe would be replaced by a file.
+  if (found && !found.isFile())
+    throw new InputError([{ message: `can't write "${file}": it is no regular file`, hint: 'choose another --out' }]);
+}
+
+/** Writes a plan for its user alone, in one go; a link is followed. @throws HostError where it can't be written */
+export function writePlan(plan: SavedPlan, out: string): void {
+  const file = existsSync(out) ? realpathSync(out) : out;
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     writeFileSync(temporary, `${JSON.stringify(plan, null, 1)}\n`, { mode: 0o600, flag: 'wx' });
@@ -81,12 +99,12 @@ export interface BoundRun<Options> {
  * Makes the run of a saved plan again: the same inventory, playbook and options.
  * @throws InputError where the plan can't be read, an option would make it another one, or its files have changed
  */
-export function bindRun<Options extends ChangeOptions>(
+export async function bindRun<Options extends ChangeOptions>(
   file: string,
   text: string,
   options: Options,
   io: Pick<Io, 'err'>,
-): BoundRun<Options> {
+): Promise<BoundRun<Options>> {
   const plan = parsePlan(file, text);
   refuseOptions(file, plan, options);
   const changed = (['inventory', 'playbook'] as const).flatMap((kind): Fault[] => {
@@ -99,7 +117,8 @@ export function bindRun<Options extends ChangeOptions>(
   const same = defined({ limit, tags, skipTags, playbook: plan.playbook.path });
   const bound: Options = { ...defined(plan.login), ...options, ...same };
   const inventoryFile = plan.inventory.path;
-  const prepared = prepare(inventoryFile, bound, io);
+  const prepared = await prepare(inventoryFile, bound, io);
+  refuseVariables(file, plan.options.extraVars, prepared.extraVars);
   const other = otherWishes(plan, prepared.plays);
   if (other.length > 0)
     throw new InputError(
@@ -117,19 +136,18 @@ function refuseOptions(file: string, plan: SavedPlan, options: ChangeOptions): v
   const faults = Object.entries(given).flatMap(([option, value]): Fault[] =>
     value === undefined ? [] : [{ message: `${option} can't be given with a plan: it is done as it was made` }],
   );
-  const then = plan.options.extraVars;
-  if (namesOf(options.extraVars).join() !== then.join()) {
-    const message =
-      then.length === 0
-        ? `the plan "${file}" was made without -e`
-        : `the plan "${file}" was made with -e for ${then.join(', ')}, whose values it does not keep`;
-    faults.push({ message, hint: then.length === 0 ? 'leave it out' : 'give the same -e again' });
-  }
   if (faults.length > 0) throw new InputError(faults);
+  // Without them a template would be at fault, which says less.
+  if (options.extraVars === undefined) refuseVariables(file, plan.options.extraVars, []);
 }
 
-function namesOf(extraVars: readonly string[] | undefined): readonly string[] {
-  return Object.keys(parseExtraVars(extraVars ?? [])).toSorted();
+function refuseVariables(file: string, then: readonly string[], now: readonly string[]): void {
+  if (now.join() === then.join()) return;
+  const message =
+    then.length === 0
+      ? `the plan "${file}" was made without -e`
+      : `the plan "${file}" was made with -e for ${then.join(', ')}, whose values it does not keep`;
+  throw new InputError([{ message, hint: then.length === 0 ? 'leave it out' : 'give the same -e again' }]);
 }
 
 /** The entries that are there. */

@@ -23,6 +23,8 @@ export interface Prepared {
   readonly inventory: Inventory;
   readonly playbookFile: string;
   readonly plays: readonly CompiledPlay[];
+  /** Names of the variables of `-e`, sorted. */
+  readonly extraVars: readonly string[];
 }
 
 /**
@@ -72,7 +74,7 @@ export async function prepare(inventoryFile: string, options: PlaybookOptions, i
   if (faults.length > 0 || !plays) throw new InputError(told(faults));
   // A check of nothing would be silent and look like good news.
   if (plays.every((play) => play.hosts.length === 0)) throw new InputError([noHosts(playbookFile, options.limit)]);
-  return { inventory, playbookFile, plays };
+  return { inventory, playbookFile, plays, extraVars: Object.keys(compile.extraVars ?? {}).toSorted() };
 }
 
 /** Faults that the playbook has too, which names the hosts, are told once. */

@@ -36,7 +36,7 @@ export async function rollbackCommand(
   }
   io.err(`taking back run ${record.run} of ${record.who}, ${record.startedAt}\n`);
   const plays = [rollbackPlay(record, hosts, options.force ?? false)];
-  const prepared = { inventory, playbookFile: record.playbook, plays };
+  const prepared = { inventory, playbookFile: record.playbook, plays, extraVars: [] };
   const back = await changeHosts('rollback', inventoryFile, prepared, options, io, signal);
   if (back.exitCode === 0 && hosts.length === changed.length) writeRecord({ ...record, rolledBackBy: back.record.run });
   return back.exitCode;

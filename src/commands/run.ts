@@ -6,7 +6,7 @@ import type { Io } from '../ui/io.ts';
 import { planDetails } from '../ui/plan-details.ts';
 import type { CommonOptions } from './options.ts';
 import { checkOutput } from './output.ts';
-import { savedPlan, sourcesOf, writePlan } from './plan-file.ts';
+import { checkPlanFile, savedPlan, sourcesOf, writePlan } from './plan-file.ts';
 import { type Prepared, playbookOf, prepare } from './prepare.ts';
 import { print, startReading } from './session.ts';
 
@@ -44,7 +44,7 @@ export async function checkCommand(
 /** Shows what apply would change, and saves it where that is wanted. */
 export async function planCommand(given: string, options: PlanOptions, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { out } = options;
-  checkOutput(out, '--out');
+  checkPlanFile(out);
   // A saved plan may be done from another folder.
   const file = out === undefined ? given : resolve(given);
   const playbook = out === undefined ? options.playbook : resolve(playbookOf(file, options.playbook));
@@ -53,7 +53,7 @@ export async function planCommand(given: string, options: PlanOptions, io: Io, s
   const { context, finish, stopProgress } = await startReading(prepared, options, io, signal, false);
   const outcomes = await checkHosts(context).finally(stopProgress);
   if (out !== undefined && sources !== null && !signal.aborted) {
-    writePlan(savedPlan(prepared.plays, options, sources, outcomes), out);
+    writePlan(savedPlan(prepared, options, sources, outcomes), out);
     io.err(`the plan is kept in ${out}: "mcastctl apply ${out}" does that and nothing else\n`);
   }
   const report = finish('plan', reportsOf(outcomes));

@@ -9,7 +9,7 @@ export interface SavedChange {
   /** For people; what is compared is the hash. */
   readonly from: unknown;
   readonly to: unknown;
-  /** SHA-256 of layer, property, file, values and when it takes effect. Notes and line numbers don't count. */
+  /** SHA-256 of resource, layer, property, file, values and when it takes effect. Notes and line numbers don't count. */
   readonly hash: string;
 }
 

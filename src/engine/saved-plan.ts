@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { argvText } from '../core/argv.ts';
 import type { PlannedResource, TaskPlan } from '../core/plan.ts';
-import type { Change, Step } from '../core/resource.ts';
+import type { Change, ResourceId, Step } from '../core/resource.ts';
 import type {
   SavedChange,
   SavedFile,
@@ -12,9 +12,10 @@ import type {
   SavedTask,
   SavedWish,
 } from '../core/saved-plan.ts';
+import { HIDDEN, hiddenId, redact, redactValue } from '../core/secrets.ts';
 import { type CompiledPlay, type HostTask, resourcesOf } from '../core/task.ts';
 import { tasksOf } from './fleet.ts';
-import { errorText } from './outcome.ts';
+import { errorText, hiddenChange } from './outcome.ts';
 import { show } from './show.ts';
 
 /** What a run may do: what was reviewed, and nothing else. */
@@ -86,11 +87,12 @@ export function bindingTo(saved: SavedPlan, plays: readonly CompiledPlay[]): Bin
 
 /** Tasks before this one have changed the host, so that less may be left to do; nothing may be new. */
 function beyondTask(then: SavedTask, now: SavedTask): string[] {
+  const reviewed = new Set(then.resources.flatMap(({ changes }) => changes.map(({ hash }) => hash)));
   const changes = now.resources.flatMap((entry) => {
-    const reviewed = then.resources.find(({ resource }) => resource === entry.resource)?.changes ?? [];
+    const planned = then.resources.find(({ resource }) => resource === entry.resource)?.changes ?? [];
     return entry.changes
-      .filter(({ hash }) => !reviewed.some((each) => each.hash === hash))
-      .map((change) => describe(entry, nth(reviewed, change, 0), change));
+      .filter(({ hash }) => !reviewed.has(hash))
+      .map((change) => describe(entry, nth(planned, change, 0), change));
   });
   const paths = now.files.filter(({ path }) => !then.files.some((file) => file.path === path));
   return [...changes, ...paths.map(({ path }) => `${path} would be written`)];
@@ -154,35 +156,55 @@ function saveWish(task: HostTask): SavedWish {
   const { name, type, items, notify, ignoreErrors } = task;
   const made = items.map((item) => item.made ?? null);
   const wants = resourcesOf(task).map((resource) => [resource.id, resource.wants ?? null]);
-  return { name, desired: hashOf({ name, type, made, wants, notify, ignoreErrors }) };
+  return { name: redact(name), desired: hashOf({ name, type, made, wants, notify, ignoreErrors }) };
 }
 
+/** A task as it is saved: hashes are made of all of it, what people read has no secrets. */
 function saveTask(plan: TaskPlan): SavedTask {
-  const resources = plan.resources.map(saveResource);
-  const steps = [...plan.try, ...plan.keepRuns].map(saveStep);
+  const { noLog = false } = plan.task;
+  const resources = plan.resources.map((entry) => saveResource(entry, noLog));
+  const steps = [...plan.try, ...plan.keepRuns].map((step) => saveStep(step, noLog));
   const files = plan.writes.map(
-    ({ path, before, text }): SavedFile => ({ path, before: textHash(before?.text ?? null), after: textHash(text) }),
+    ({ path, before, text }): SavedFile => ({
+      path: redact(path),
+      before: textHash(before?.text ?? null),
+      after: textHash(text),
+    }),
   );
   const told = resources.map(({ resource, status, changes }) => [resource, status, changes.map(({ hash }) => hash)]);
   const observed = hashOf({ told, files, steps: steps.map(({ hash }) => hash) });
   return { ...saveWish(plan.task), resources, steps, files, observed };
 }
 
-function saveResource(entry: PlannedResource): SavedResource {
+function saveResource(entry: PlannedResource, noLog: boolean): SavedResource {
+  const { id } = entry.resource;
   const changes = entry.status === 'differs' || entry.status === 'pending' ? entry.plan.changes : [];
   const error = entry.status === 'failed' ? errorText(entry.error) : null;
-  return { resource: entry.resource.id, status: entry.status, changes: changes.map(saveChange), error };
+  return {
+    resource: noLog ? hiddenId(id) : (redact(id) as ResourceId),
+    status: entry.status,
+    changes: changes.map((change) => saveChange(id, change, noLog)),
+    error: error !== null && noLog ? HIDDEN : error && redact(error),
+  };
 }
 
-function saveChange({ layer, property, file, from, to, after, isAction }: Change): SavedChange {
-  const hash = hashOf({ layer, property, file, from: from ?? null, to: to ?? null, after, isAction });
-  return { layer, property, ...(file !== undefined && { file }), from: from ?? null, to: to ?? null, hash };
+function saveChange(resource: ResourceId, change: Change, noLog: boolean): SavedChange {
+  const { layer, property, file, from, to, after, isAction } = change;
+  const shown = noLog ? hiddenChange(change) : change;
+  return {
+    layer,
+    property: redact(property),
+    ...(file !== undefined && { file: redact(file) }),
+    from: redactValue(shown.from ?? null),
+    to: redactValue(shown.to ?? null),
+    hash: hashOf({ resource, layer, property, file, from: from ?? null, to: to ?? null, after, isAction }),
+  };
 }
 
-function saveStep(step: Step): SavedStep {
+function saveStep(step: Step, noLog: boolean): SavedStep {
   if (step.do === 'edit') throw new Error('a file edit is saved as its file');
   const text = step.do === 'run' ? argvText(step.argv) : `${step.path} = ${step.value.trim()}`;
-  return { text, hash: hashOf(step) };
+  return { text: noLog ? HIDDEN : redact(text), hash: hashOf(step) };
 }
 
 function textHash(text: string | null): string | null {

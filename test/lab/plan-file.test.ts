@@ -51,6 +51,9 @@ function playbook(count: number, groups: number, more = ''): string {
       file: { path: /etc/words.conf, content: "{{words}}\\n" }
     - name: Text
       template: { src: text.hbs, path: /etc/text.conf }
+    - name: Hidden
+      file: { path: /etc/hidden.conf, content: "hidden {{words}}\n" }
+      no_log: true
 ${more}  handlers:
     - name: Told
       file: { path: /etc/told.conf, content: "told\\n" }
@@ -67,7 +70,14 @@ async function on(node: string, ...argv: [string, ...string[]]): Promise<string>
 /** All that the playbook touches, by the node's own tools. */
 async function stateOf(node: string): Promise<unknown> {
   const [link] = JSON.parse(await on(node, 'ip', '-d', '-j', 'link', 'show', 'dev', 'vmbr0'));
-  const files = ['/etc/words.conf', '/etc/text.conf', '/etc/told.conf', '/etc/iptables/rules.v4', INTERFACES];
+  const files = [
+    '/etc/words.conf',
+    '/etc/text.conf',
+    '/etc/told.conf',
+    '/etc/hidden.conf',
+    '/etc/iptables/rules.v4',
+    INTERFACES,
+  ];
   return {
     count: link.linkinfo.info_data.mcast_startup_query_cnt,
     groups: (await on(node, 'sysctl', '-n', 'net.ipv4.igmp_max_memberships')).trim(),
@@ -102,9 +112,12 @@ describe('a plan that binds', { timeout: 60_000 }, () => {
     const { format, version, inventory: source, hosts } = saved();
     expect([format, version, source.path]).toEqual(['mcastctl plan', 1, inventory]);
     const tasks = hosts['pve1']?.tasks ?? [];
-    expect(tasks.map(({ name }) => name)).toEqual(['Counts', 'Rules', 'Groups', 'Words', 'Text']);
+    expect(tasks.map(({ name }) => name)).toEqual(['Counts', 'Rules', 'Groups', 'Words', 'Text', 'Hidden']);
     expect(tasks[2]?.resources[0]?.changes[0]).toMatchObject({ layer: 'runtime', from: 20, to: 77 });
     expect(tasks[2]?.steps[0]?.text).toBe('/proc/sys/net/ipv4/igmp_max_memberships = 77');
+    expect(tasks[5]?.resources).toMatchObject([
+      { resource: 'file[(hidden by no_log)]', changes: [{ from: '(hidden by no_log)', to: '(hidden by no_log)' }] },
+    ]);
     expect(tasks[3]?.files).toMatchObject([{ path: '/etc/words.conf', before: null }]);
     expect(await stateOf('pve1')).toEqual(before);
   });
@@ -251,6 +264,10 @@ describe('a plan of another playbook, inventory or program', { timeout: 60_000 }
     expect(await run('plan', 'inventory.yml', '--out', 'no/such/plan.json')).toMatchObject({
       code: 3,
       stderr: expect.stringContaining('choose another --out'),
+    });
+    expect(await run('plan', 'inventory.yml', '--out', '/dev/stdout')).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('it is no regular file'),
     });
   });
 });
