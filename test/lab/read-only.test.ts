@@ -110,7 +110,7 @@ async function settle(): Promise<void> {
   let last: unknown;
   for (let looks = 0; looks < 40; looks++) {
     const now = await stateOf('pve1');
-    if (isDeepStrictEqual(now, last)) return;
+    if (isDeepStrictEqual(now, last) && !JSON.stringify(now).includes('tentative')) return;
     last = now;
     await sleep(500);
   }
