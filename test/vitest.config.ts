@@ -10,6 +10,8 @@ export default defineConfig({
     reporters: ['default', new Tally()],
     env: { XDG_STATE_HOME: STATE_HOME },
     globalSetup: ['test/support/state-home.ts'],
+    // Tests of labs mostly wait: for packets, time-outs, daemons.
+    maxWorkers: 3,
     mockReset: true,
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -20,7 +20,7 @@ import { IFUPDOWN2_LAYER, startLab } from '../support/lab.ts';
 
 const NODES = ['pve1', 'pve2', 'pve3'] as const;
 const seed = Date.now() % 2 ** 31;
-const texts = [...new Set([...CURATED, ...fc.sample(hostileText, { numRuns: 1_050, seed })])];
+const texts = [...new Set([...CURATED, ...fc.sample(hostileText, { numRuns: 1_200, seed })])];
 const names = [...new Set([...DEVICE_NAMES, ...fc.sample(hostileName, { numRuns: 60, seed })])];
 /** Settings that take any text: made for this test on every node. Each string has its own, for tasks must not contradict each other. */
 const MADE_KEYS = 2_000;
