@@ -2,7 +2,7 @@
 package Agent;
 use strict;
 our %VERB;
-our ($switch_root, $armed, %busy);
+our ($switch_root, $armed, $armed_until, %busy);
 
 sub spit {
   my ($path, $text) = @_;
@@ -88,41 +88,61 @@ $VERB{ping} = sub { sign_lock() if $lock; answer($_[0], 'ok') };
   *take_input = sub { $heard = now() if defined $heard; $take->() };
 }
 
-# leftovers: root folder. Takes back what an earlier run left armed whose switch is gone (a reboot), and tells what nodes took back by
-# themselves: an encoded [id, about, result, how] each. The records are gone then.
+# leftovers: root folder, and for one who has no lock the one task that is asked for. Takes back what an earlier run left armed: whoever
+# has the lock knows that no such run is left. Tells what was taken back: an encoded [id, about, result, how] each. The records are gone then.
 $VERB{leftovers} = sub {
-  my ($id, $root) = @_;
+  my ($id, $root, $only) = @_;
   my $boot = slurp('/proc/sys/kernel/random/boot_id');
-  my @jobs = map { "$root/armed/$_" } names("$root/armed");
-  push @jobs, map { rename("$root/undoing/$_", "$root/armed/$_") ? "$root/armed/$_" : () } grep { !alive("$root/undoing/$_") } names("$root/undoing");
-  my ($next, $patience) = (undef, now() + 100);
+  my $is_ours = sub { defined $only ? $_[0] eq $only : 1 };
+  # Half made, or half removed.
+  if ($lock) { remove_tree("$root/armed/$_") for grep { /^\.[^.]/ } entries("$root/armed") }
+  for my $name ($lock ? names("$root/undone") : ()) {
+    rename "$root/undone/$name/again", "$root/undone/$name/marks" or next;
+    rename "$root/undone/$name", "$root/armed/$name" if mkdir("$root/armed", 0700) || -d "$root/armed";
+  }
+  my @given_up;
+  my $until = now() + 120;
+  my $next;
   $next = sub {
-    while (defined(my $dir = shift @jobs)) {
-      # Who holds the lock knows that the run which armed it is gone; without the lock it may be about to be disarmed.
-      next if !$lock && alive($dir);
-      run_child(['perl', "$dir/undo.pl", $dir, 'now'], '', 120, sub { $next->() });
-      return;
+    for my $name (grep { $is_ours->($_) } names("$root/undoing"), names("$root/armed")) {
+      next if grep { $_ eq $name } @given_up;
+      my ($dir) = grep { -d } "$root/undoing/$name", "$root/armed/$name" or next;
+      if (alive($dir)) {
+        # Without the lock the run may be at work, or its other nodes wait for the same moment.
+        if (!$lock || now() > $until) { push @given_up, $name; next }
+        # Its program waits for a time that nobody renews any more.
+        if ($dir eq "$root/armed/$name" && !-e "$dir/early") { eval { spit("$dir/early", ''); spit("$dir/deadline", 0) } }
+        return at(now() + 0.05, $next);
+      }
+      rename $dir, "$root/armed/$name" or next;
+      $dir = "$root/armed/$name";
+      my $then = slurp("$dir/boot");
+      if ($boot && $then && $$then eq $$boot) { eval { spit("$dir/early", '') } }
+      push @given_up, $name;
+      return run_child(['perl', "$dir/undo.pl", $dir, 'now'], '', 120, sub { $next->() });
     }
-    # What is just being taken back ends first: a new run must not work beside it.
-    if ($lock && grep({ alive("$root/undoing/$_") } names("$root/undoing")) && now() < $patience) { return at(now() + 0.3, $next) }
     my @told;
-    for my $name (names("$root/undone")) {
+    for my $name (grep { $is_ours->($_) } names("$root/undone")) {
       my $dir = "$root/undone/$name";
       my ($about, $result, $then) = map { my $text = slurp("$dir/$_"); $text ? $$text : '' } 'about', 'result', 'boot';
-      push @told, encode($name, $about, $result, $boot && $then eq $$boot ? 'time' : 'reboot');
+      push @told, encode($name, $about, $result, $boot && $then ne $$boot ? 'reboot' : -e "$dir/early" ? 'early' : 'time');
       remove_tree($dir);
     }
-    rmdir "$root/$_" for 'undone', 'undoing', 'armed';
+    my $is_left = grep { $is_ours->($_) } names("$root/undoing"), names("$root/armed");
     # Of a run whose agent was killed: nobody holds it any more.
-    if (!$lock && open my $fh, '+<', "$root/lock") { unlink "$root/lock" if flock $fh, 6 }
-    rmdir $root;
-    answer($id, 'ok', @told);
+    my $is_free = $lock || !-e "$root/lock";
+    if (!$lock && open my $fh, '+<', "$root/lock") { $is_free = unlink "$root/lock" if flock $fh, 6 }
+    remove_root($root) if $is_free;
     undef $next;
+    return fail($id, 'an earlier task is not taken back yet: see ' . $root, 'SWITCH') if $is_left && ($lock || defined $only);
+    answer($id, 'ok', @told);
   };
   $next->();
 };
 
-sub names { my $path = shift; opendir my $dir, $path or return; grep { !/^\./ } sort readdir $dir }
+sub entries { my $path = shift; opendir my $dir, $path or return; sort readdir $dir }
+
+sub names { grep { !/^\./ } entries(@_) }
 
 # Whether the program that watches a folder still runs, and is that program and not another one of its number.
 sub alive {
@@ -131,6 +151,14 @@ sub alive {
   $$pid =~ /^(\d+)$/ or return 0;
   my $command = slurp("/proc/$1/cmdline") or return 0;
   index($$command, 'undo.pl') >= 0;
+}
+
+# Folders that an armed task needs stay as long as there is one.
+sub remove_root {
+  my $root = shift;
+  return if !rmdir("$root/armed") && -d "$root/armed";
+  rmdir "$root/$_" for 'undoing', 'undone';
+  rmdir $root;
 }
 
 sub remove_tree {
@@ -145,10 +173,13 @@ sub remove_tree {
 # ["u" or "k", "run", seconds, input, argv...]. u is what takes back running values, k what takes back programs of keep.
 $VERB{arm} = sub {
   my ($id, $root, $name, $about, $seconds, $program, @records) = @_;
-  make_dirs("$root/armed");
+  # All that the node needs later is made now: then the disk may be full.
   my $dir = "$root/armed/.$name";
-  mkdir $dir, 0700 or return fail($id, "$dir: $!", $! + 0);
-  mkdir "$dir/files", 0700 or return fail($id, "$dir: $!", $! + 0);
+  eval {
+    make_dirs("$root/$_") for 'armed', 'undoing', 'undone';
+    for ($dir, "$dir/files") { mkdir $_, 0700 or die "$_: $!\n" }
+    1;
+  } or do { chomp(my $why = $@); remove_tree($dir); remove_root($root); return fail($id, "the switch can't be armed: $why", 'SWITCH') };
   my (@undo, @copies);
   for my $record (@records) {
     my ($part, $path, @rest) = decode($record);
@@ -158,7 +189,7 @@ $VERB{arm} = sub {
     push @copies, ['cp', '-a', '--', $real, "$dir/files/" . scalar @copies];
     push @undo, encode('file', $real, $#copies);
   }
-  my $give_up = sub { my $why = shift; remove_tree($dir); rmdir "$root/armed"; rmdir $root; fail($id, "the switch can't be armed: $why", 'SWITCH') };
+  my $give_up = sub { my $why = shift; remove_tree($dir); remove_root($root); fail($id, "the switch can't be armed: $why", 'SWITCH') };
   my $finish = sub {
     my $boot = slurp('/proc/sys/kernel/random/boot_id');
     eval {
@@ -167,6 +198,7 @@ $VERB{arm} = sub {
       spit("$dir/about", $about);
       spit("$dir/boot", $boot ? $$boot : '');
       spit("$dir/marks", '');
+      spit("$dir/reserve", ' ' x 4096);
       spit("$dir/deadline", now() + $seconds);
       rename $dir, "$root/armed/$name" or die "$!\n";
       sync_dir("$root/armed");
@@ -176,8 +208,7 @@ $VERB{arm} = sub {
     watch_over($dir, sub {
       my $problem = shift;
       return $give_up->($problem) if defined $problem;
-      $armed = $dir;
-      $switch_root = $root;
+      ($armed, $switch_root, $armed_until) = ($dir, $root, now() + $seconds);
       answer($id, 'ok');
     });
   };
@@ -223,22 +254,28 @@ sub watch_over {
     sub { $_[0] eq '0' ? $wait->() : $detach->() });
 }
 
-# mark: a part of the task is begun (u, k or f). renew: seconds from now.
+# mark: a part of the task is begun: running values (u), programs of keep (k), files (f). left: these parts alone are to be taken back
+# still. renew: seconds from now.
 $VERB{mark} = sub {
   my ($id, $part) = @_;
   still_armed($id) or return;
   my $marks = slurp("$armed/marks");
   eval { spit("$armed/marks", ($marks ? $$marks : '') . $part); 1 } ? answer($id, 'ok') : fail($id, $@, 'SWITCH');
 };
+$VERB{left} = sub {
+  my ($id, $parts) = @_;
+  still_armed($id) or return;
+  eval { spit("$armed/marks", $parts); spit("$armed/deadline", 0); 1 } ? answer($id, 'ok') : fail($id, $@, 'SWITCH');
+};
 $VERB{renew} = sub {
   my ($id, $seconds) = @_;
   still_armed($id) or return;
-  eval { spit("$armed/deadline", now() + $seconds); 1 } ? answer($id, 'ok') : fail($id, $@, 'SWITCH');
+  eval { spit("$armed/deadline", now() + $seconds); $armed_until = now() + $seconds; 1 } ? answer($id, 'ok') : fail($id, $@, 'SWITCH');
 };
 
 sub still_armed {
   my $id = shift;
-  return 1 if defined $armed && -d $armed;
+  return 1 if defined $armed && -d $armed && now() < $armed_until;
   fail($id, 'the node has taken the task back by itself, since nothing was heard in time', 'UNDONE');
   0;
 }
@@ -251,8 +288,7 @@ $VERB{disarm} = sub {
   if (!rename $armed, $off) { undef $armed; return fail($id, 'the node has taken the task back by itself', 'UNDONE') }
   undef $armed;
   remove_tree($off);
-  rmdir "$switch_root/armed";
-  rmdir $switch_root;
+  remove_root($switch_root);
   answer($id, 'ok');
 };
 
@@ -267,6 +303,9 @@ for my $verb ('run', 'set', 'write', 'remove') {
     open my $lock, '>>', "$armed/busy" or return still_armed($id) && fail($id, "$armed/busy: $!", $! + 0);
     flock $lock, 2;
     still_armed($id) or return;
+    # Who is at work, for the program that watches.
+    truncate $lock, 0;
+    syswrite $lock, $$;
     $busy{$id} = $lock;
     $step->(@_);
   };

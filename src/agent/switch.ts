@@ -22,14 +22,19 @@ export interface Leftover {
   readonly about: string;
   /** What could not be taken back, a sentence a line; "" where all could. */
   readonly problems: string;
-  /** Why: the time was over, or the node was started again in the middle. */
-  readonly cause: 'time' | 'reboot';
+  /** Why: the time was over, the node was started again in the middle, or the next run found that the one before was no more. */
+  readonly cause: 'time' | 'reboot' | 'early';
 }
 
 /** The dead-man's switch of one task on one node. */
 export interface Switch {
-  /** A part of the task begins: running values (`u`) or programs of `keep` (`k`). Not waited for: it travels before the step. */
-  mark(part: 'u' | 'k'): void;
+  /**
+   * A part of the task begins: running values (`u`), files (`f`) or programs of `keep` (`k`). To be waited for: what the node has not
+   * noted it would not take back.
+   */
+  mark(part: 'u' | 'f' | 'k'): Promise<void>;
+  /** All was taken back from here but these parts, which the node goes on with by itself. */
+  leave(parts: readonly ('f' | 'k')[]): Promise<void>;
   /** The task is done, or was taken back from here. @throws UndoneByNode where the node was faster */
   disarm(): Promise<void>;
   /** No more is said to the node: it will take the task back. */
@@ -60,7 +65,11 @@ export async function armSwitch(session: AgentSession, data: UndoData, seconds: 
   const renewal = setInterval(() => void session.call('renew', [seconds]).catch(() => {}), (seconds * 1000) / 4);
   renewal.unref();
   return {
-    mark: (part) => void session.call('mark', [part]).catch(() => {}),
+    mark: async (part) => void (await session.call('mark', [part])),
+    async leave(parts) {
+      clearInterval(renewal);
+      await session.call('left', [parts.join('')]);
+    },
     async disarm() {
       clearInterval(renewal);
       await session.call('disarm', []);
@@ -106,17 +115,20 @@ export async function lockNode(
   };
 }
 
-/** Takes back what earlier runs left half done on a node, and tells that and what it took back by itself since. */
-export async function takeLeftovers(session: AgentSession): Promise<Leftover[]> {
+/**
+ * Takes back what earlier runs left half done on a node, and tells that and what it took back by itself since.
+ * @param only the one task that is asked for, by a run that has no lock: others may be another run's, which is at work
+ */
+export async function takeLeftovers(session: AgentSession, only?: string): Promise<Leftover[]> {
   await load(session);
-  const told = await session.call('leftovers', [session.stateDir], 130_000);
+  const told = await session.call('leftovers', [session.stateDir, ...(only === undefined ? [] : [only])], 130_000);
   return told.map((entry) => {
     const [name, about, problems, cause] = decodeFields(entry).map(String);
     return {
       name: name ?? '',
       about: about ?? '',
       problems: problems?.trim() ?? '',
-      cause: cause === 'reboot' ? 'reboot' : 'time',
+      cause: cause === 'reboot' || cause === 'early' ? cause : 'time',
     };
   });
 }

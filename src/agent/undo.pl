@@ -46,6 +46,7 @@ sub run {
   die "fork: $!\n" if !defined $pid;
   if (!$pid) {
     setpgrp;
+    umask 022;
     open STDIN, '<&', $in_r; open STDOUT, '>', '/dev/null'; open STDERR, '>', '/dev/null';
     close $in_r; close $in_w;
     @ENV{'LC_ALL', 'PATH'} = ('C', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
@@ -66,16 +67,27 @@ sub run {
   die "\"@argv\" " . ($status & 127 ? 'was ended by signal ' . ($status & 127) : 'failed with exit code ' . ($status >> 8)) . "\n";
 }
 
+# What an agent that was killed in the middle of writing left beside a file.
+sub sweep {
+  my $path = shift;
+  my ($folder, $name) = $path =~ m{^(.*/)([^/]+)$} or return;
+  (my $node = slurp('/proc/sys/kernel/hostname') || '') =~ tr/A-Za-z0-9.-//cd;
+  unlink "$folder.$name.$node.mcastctl-tmp", "$folder.$name.mcastctl-undo";
+}
+
+sub attributes { join ' ', (stat $_[0])[2, 4, 5] }
+
 # The file as it was, in one step: a copy beside it is renamed over it. What is equal is left alone.
 sub put_back {
   my ($path, $copy) = @_;
+  sweep($path);
   if ($copy eq '') {
     return if !-e $path && !-l $path;
     unlink $path or die "$path: $!\n";
   } else {
-    my ($is, $was) = (slurp($path), slurp($copy));
+    my ($is, $was) = (scalar slurp($path), scalar slurp($copy));
     defined $was or die "$copy: $!\n";
-    return if defined $is && $is eq $was;
+    return if defined $is && $is eq $was && attributes($path) eq attributes($copy);
     my ($folder, $name) = $path =~ m{^(.*/)([^/]+)$} or die "$path: not an absolute path\n";
     my $temporary = "$folder.$name.mcastctl-undo";
     unlink $temporary;
@@ -84,7 +96,12 @@ sub put_back {
       open my $fh, '>', $temporary or die "$temporary: $!\n";
       print $fh $was or die "$temporary: $!\n";
       close $fh or die "$temporary: $!\n";
-    } else { run(30, '', 'cp', '-a', '--', $copy, $temporary) }
+    } elsif (!eval { run(30, '', 'cp', '-a', '--', $copy, $temporary); 1 }) {
+      my $why = $@;
+      unlink $temporary;
+      # No room for a copy: where both lie on one file system, it has room for a name.
+      link $copy, $temporary or die $why;
+    }
     if (!rename $temporary, $path) { my $why = $!; unlink $temporary; die "$path: $why\n" }
   }
   (my $folder = $path) =~ s{[^/]*$}{};
@@ -99,35 +116,64 @@ sub attempt { my $work = shift; eval { $work->(); 1 } or do { chomp(my $why = $@
 sub undo {
   my $folder = shift;
   my $marks = slurp("$folder/marks") || '';
+  my $patience = now() + ($mode eq 'now' ? 0 : 30);
+  my $is_left = 0;
   for my $record (decode(slurp("$folder/undo") || '')) {
     my ($part, $kind, @args) = decode($record);
-    next if $part ne 'file' && index($marks, $part) < 0;
-    attempt(sub { put_back($kind, $args[0] eq '' ? '' : "$folder/files/$args[0]") }) if $part eq 'file';
+    next if index($marks, $part eq 'file' ? 'f' : $part) < 0;
+    if ($part eq 'file') {
+      # A disk that is full or can't be written to now may be mended soon.
+      my $put = sub { eval { put_back($kind, $args[0] eq '' ? '' : "$folder/files/$args[0]"); 1 } };
+      next if $put->();
+      my $why = $@;
+      while (now() < $patience) { select undef, undef, undef, 1; last if $put->(); $why = $@ }
+      if (now() >= $patience && !$put->()) { $is_left = 1; attempt(sub { die $why }) }
+    }
     attempt(sub { set(@args) }) if $part ne 'file' && $kind eq 'set';
     attempt(sub { run(@args) }) if $part ne 'file' && $kind eq 'run';
   }
+  unlink "$folder/reserve";
+  # The next run tries again what is tried again without harm.
+  if ($is_left && open my $fh, '>', "$folder/again") { $marks =~ tr/u//d; print $fh $marks; close $fh }
   if (open my $fh, '>', "$folder/result") { print $fh map { "$_\n" } @problems; close $fh }
 }
 
 sub claim_and_undo {
-  # A step of the agent that is under way ends first: the lock goes when the agent does.
-  if (open my $busy, '>>', "$dir/busy") { local $SIG{ALRM} = sub { die "late\n" }; eval { alarm 90; flock $busy, 2; alarm 0 }; }
-  mkdir "$root/undone", 0700;
-  mkdir "$root/undoing", 0700;
-  rename $dir, "$root/undoing/$id" or return;
+  # A step of the agent that is under way ends first: the lock goes when the agent does. One that was stopped would never end.
+  if (open my $busy, '+>>', "$dir/busy") {
+    my $until = now() + 90;
+    until (flock $busy, 6) {
+      my ($agent) = (slurp("$dir/busy") || '') =~ /^(\d+)$/;
+      my ($state) = $agent ? (slurp("/proc/$agent/stat") || '') =~ /.*\) (\S)/ : '';
+      kill 'KILL', $agent if defined $state && $state eq 'T' && (slurp("/proc/$agent/cmdline") || '') =~ /^perl\0-e\0/;
+      last if now() >= $until;
+      select undef, undef, undef, 0.1;
+    }
+  }
+  mkdir "$root/$_", 0700 for 'undoing', 'undone';
+  if (!rename $dir, "$root/undoing/$id") {
+    # Nothing can be written there any more: nobody else can claim it either. The next run does it again, and tells.
+    undo($dir) if -d $dir;
+    exit 1;
+  }
   undo("$root/undoing/$id");
   rename "$root/undoing/$id", "$root/undone/$id";
   sync_dir("$root/undone");
 }
 
-if ($mode eq 'now') { claim_and_undo(); exit 0 }
+# Who looks at the folder knows by it whether somebody works on it.
+sub sign {
+  open my $pid, '>', "$dir/pid.new" or die "$dir: $!\n";
+  print $pid "$$\n";
+  close $pid or die "$dir: $!\n";
+  rename "$dir/pid.new", "$dir/pid" or die "$dir: $!\n";
+}
+
+if ($mode eq 'now') { eval { sign() }; claim_and_undo(); exit 0 }
+sign();
 
 # Detached: neither the end of the login nor its signals reach it.
 $SIG{$_} = 'IGNORE' for 'HUP', 'INT', 'PIPE';
-open my $pid, '>', "$dir/pid.new" or die "$dir: $!\n";
-print $pid "$$\n";
-close $pid;
-rename "$dir/pid.new", "$dir/pid";
 while (-d $dir) {
   my $deadline = slurp("$dir/deadline");
   if (defined $deadline && now() >= $deadline) { claim_and_undo(); last }

@@ -40,8 +40,11 @@ export interface TaskOutcome {
   readonly isBeyond?: boolean;
   /** What was done, where it stays. */
   readonly done?: TaskPlan;
-  /** The name of what the node will take back by itself, as nothing can be said to it any more. */
-  readonly leftToNode?: string;
+  /**
+   * The name of what the node will take back by itself, as nothing can be said to it any more, and what the task is where it turns out
+   * that the node had heard that there is nothing to be taken back.
+   */
+  readonly leftToNode?: { readonly name: string; readonly otherwise: 'changed' | 'rolled-back' };
 }
 
 /** Multicast is worse than before. */
@@ -79,14 +82,20 @@ export async function applyTask(task: HostTask, seen: Observations, context: Tas
     if (plan.writes.length + plan.keepRuns.length > 0) await keep(plan, context, restorer);
     else requireNone(plan, 'persistent', 'and there is no step that changes it');
     if (runtime.some((change) => change.after === 'keep')) await prove(plan, context);
+    restorer.isDone = true;
     await restorer.disarm();
     return { status: 'changed', reports: taskReports(plan, 'changed'), done: plan };
   } catch (error) {
-    if (error instanceof UndoneByNode) return undoneByNode(plan, error);
+    if (error instanceof UndoneByNode) {
+      restorer.abandon();
+      return undoneByNode(plan, error);
+    }
     // Whatever it was, a bug of ours included: what was begun is taken back.
     const lost = context.session.failure ?? (error instanceof UnreachableError ? error : null);
+    if (lost === null) restorer.isDone = false;
     const problems = lost === null ? await restorer.restore() : [];
     restorer.abandon();
+    if (problems instanceof UndoneByNode) return undoneByNode(plan, problems);
     const failure = lost ?? context.session.failure;
     return failure === null
       ? undoneOutcome(plan, error, problems, restorer)
@@ -100,7 +109,7 @@ export function beyondPlan(plans: Iterable<TaskPlan>, binding: Binding | undefin
   return found.length === 0 ? null : `not done, as it is not what was planned: ${found.join('; ')} (make a new plan)`;
 }
 
-export /** Nothing of ours has to be taken back any more; what the node could not take back it tells the next run. */
+/** Nothing of ours has to be taken back any more; what the node could not take back it tells the next run. */
 function undoneByNode(plan: TaskPlan, error: UndoneByNode): TaskOutcome {
   return { status: 'rolled-back', reports: taskReports(plan, 'rolled-back', error.message) };
 }
@@ -120,20 +129,30 @@ function undoneOutcome(
   return { status, reports: taskReports(plan, status, text), isHalfDone, isDisproved };
 }
 
-function lostOutcome(plan: TaskPlan, error: unknown, lost: Error, { hasDone, armedName }: Restorer): TaskOutcome {
+function lostOutcome(plan: TaskPlan, error: unknown, lost: Error, restorer: Restorer): TaskOutcome {
+  const { hasDone, armedName, isDone } = restorer;
   const text = hasDone
     ? `the connection broke while this was being changed: ${errorText(lost)}; the node takes it back by itself`
     : `the connection broke before this was changed: ${errorText(lost)}`;
   const isDisproved = error instanceof ProofFailed;
   const reports = taskReports(plan, 'failed', text);
-  const leftToNode = hasDone && armedName !== null ? { leftToNode: armedName } : {};
-  return { status: 'failed', reports, lost, isHalfDone: hasDone, isDisproved, ...leftToNode };
+  const otherwise = isDone ? ('changed' as const) : ('rolled-back' as const);
+  const leftToNode = hasDone && armedName !== null ? { leftToNode: { name: armedName, otherwise } } : {};
+  return {
+    status: 'failed',
+    reports,
+    lost,
+    isHalfDone: hasDone,
+    isDisproved,
+    ...leftToNode,
+    ...(isDone && { done: plan }),
+  };
 }
 
 async function tryAndProve(plan: TaskPlan, context: TaskContext, restorer: Restorer): Promise<void> {
   const { task } = plan;
   context.emit({ type: 'task', host: task.host, name: task.name, phase: 'trying' });
-  restorer.begin('u');
+  await restorer.begin('u');
   for (const step of plan.try) await runStep(step, context.session);
   const after = await observe(task, context);
   requireNone(after, 'runtime', 'after the change', (change) => change.after === undefined);
@@ -150,12 +169,15 @@ async function prove({ task }: TaskPlan, context: TaskContext): Promise<void> {
 async function keep(plan: TaskPlan, context: TaskContext, restorer: Restorer): Promise<void> {
   if (context.signal.aborted) throw new Interrupted();
   context.emit({ type: 'task', host: plan.task.host, name: plan.task.name, phase: 'keeping' });
+  if (plan.writes.length > 0) await restorer.begin('f');
   for (const write of plan.writes) {
     const { path, before, text, mode, validate, attributes } = write;
+    restorer.writing = write;
     await context.session.write(path, before, text, mode, validate, attributes);
+    restorer.writing = null;
     restorer.written.push(write);
   }
-  if (plan.keepRuns.length > 0) restorer.begin('k');
+  if (plan.keepRuns.length > 0) await restorer.begin('k');
   for (const step of plan.keepRuns) {
     await runStep(step, context.session);
   }
@@ -173,6 +195,10 @@ class Restorer {
   #hasRun = false;
   #switch: ArmedTask | null = null;
   readonly written: FileWrite[] = [];
+  /** What was begun to be written, until the node has answered. */
+  writing: FileWrite | null = null;
+  /** Whether all is proved and kept: the node has only to be told. */
+  isDone = false;
 
   constructor(plan: TaskPlan, context: TaskContext) {
     this.#plan = plan;
@@ -181,7 +207,7 @@ class Restorer {
 
   /** Whether anything of the task was done that has to be taken back. */
   get hasDone(): boolean {
-    return this.#hasTried || this.#hasRun || this.written.length > 0;
+    return this.#hasTried || this.#hasRun || this.writing !== null || this.written.length > 0;
   }
 
   /** Under which name the node knows the task, while the switch is armed. */
@@ -196,9 +222,8 @@ class Restorer {
 
   /** @throws UndoneByNode where the node has already taken it back */
   async disarm(): Promise<void> {
-    const armed = this.#switch;
+    await this.#switch?.disarm();
     this.#switch = null;
-    await armed?.disarm();
   }
 
   /** Nothing can be said to the node any more, or nothing has to be. */
@@ -206,11 +231,11 @@ class Restorer {
     this.#switch?.abandon();
   }
 
-  /** A part of the task begins: running values (`u`), programs of `keep` (`k`). */
-  begin(part: 'u' | 'k'): void {
+  /** A part of the task begins: running values (`u`), files (`f`), programs of `keep` (`k`). */
+  async begin(part: 'u' | 'f' | 'k'): Promise<void> {
+    await this.#switch?.mark(part);
     if (part === 'u') this.#hasTried = true;
-    else this.#hasRun = true;
-    this.#switch?.mark(part);
+    if (part === 'k') this.#hasRun = true;
   }
 
   /** What is done where the task is cut short. */
@@ -219,33 +244,57 @@ class Restorer {
   }
 
   /**
-   * Puts back files and running values, all of them whatever fails. Gives the sentences of what could not be put back. Never
-   * rejects.
+   * Puts back files and running values, all of them whatever fails. Gives the sentences of what could not be put back, or the word of
+   * the node that it was faster. Never rejects.
    */
-  async restore(): Promise<string[]> {
+  async restore(): Promise<string[] | UndoneByNode> {
     const { session, emit } = this.#context;
     const problems: string[] = [];
+    let undone: UndoneByNode | null = null;
+    const attempt = async (work: () => Promise<void>): Promise<void> => {
+      if (undone !== null) return;
+      try {
+        await work();
+      } catch (error) {
+        if (error instanceof UndoneByNode) undone = error;
+        else problems.push(errorText(error));
+      }
+    };
     if (!this.hasDone) {
-      await attempt(problems, () => this.disarm());
-      return problems;
+      await attempt(() => this.disarm());
+      return undone ?? problems;
     }
     emit({ type: 'task', host: this.#plan.task.host, name: this.#plan.task.name, phase: 'undoing' });
+    await attempt(() => this.#settleWriting());
     for (const write of this.written.toReversed()) {
       const { before } = write;
-      await attempt(problems, () =>
+      await attempt(() =>
         session.write(write.path, asWritten(write), before?.text ?? null, write.mode, [], attributesOf(before)),
       );
     }
-    if (this.#hasRun) for (const step of this.#plan.unkeep) await attempt(problems, () => runStep(step, session));
-    if (this.#hasTried) for (const step of this.#plan.undo) await attempt(problems, () => runStep(step, session));
-    await attempt(problems, async () => {
+    const isFileLeft = problems.length > 0;
+    if (this.#hasRun) for (const step of this.#plan.unkeep) await attempt(() => runStep(step, session));
+    if (this.#hasTried) for (const step of this.#plan.undo) await attempt(() => runStep(step, session));
+    await attempt(async () => {
       const now = await observe(this.#plan.task, this.#context);
       this.#plan.resources.forEach((before, index) => {
         problems.push(...notAsBefore(before, now.resources[index]));
       });
     });
-    await attempt(problems, () => this.disarm());
-    return problems;
+    // A disk that is full or can't be written to now may be mended soon: the node keeps what it needs.
+    if (isFileLeft) await attempt(async () => this.#switch?.leave(this.#hasRun ? ['f', 'k'] : ['f']));
+    else await attempt(() => this.disarm());
+    if (isFileLeft && undone === null) problems.push('the node tries on, and the next run does');
+    return undone ?? problems;
+  }
+
+  /** A write that failed may have been done: the file tells. */
+  async #settleWriting(): Promise<void> {
+    const write = this.writing;
+    if (write === null) return;
+    const now = (await this.#context.session.read([{ read: 'file', path: write.path }])).file(write.path);
+    if ((now?.text ?? null) === write.text) this.written.push(write);
+    this.writing = null;
   }
 }
 

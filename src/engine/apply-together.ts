@@ -125,7 +125,11 @@ function withLost(
     const outcome = outcomes.get(host);
     const name = switches.nameOn(host);
     if (outcome && session.failure)
-      outcomes.set(host, { ...outcome, lost: session.failure, ...(name !== null && { leftToNode: name }) });
+      outcomes.set(host, {
+        ...outcome,
+        lost: session.failure,
+        ...(name !== null && { leftToNode: { name, otherwise: 'rolled-back' as const } }),
+      });
   }
   return outcomes;
 }
@@ -190,13 +194,14 @@ class Run {
 
   async forward(plan: TogetherPlan): Promise<void> {
     await this.switches.arm(plan);
+    await this.switches.mark('f');
     for (const [index, stage] of plan.stages.entries()) {
       if (this.#context.signal.aborted) throw new Interrupted();
       await this.#hold(stage.guard, stage, this.#context.signal);
       if (index === 0) this.#begun.push({ plan, count: 0 });
       const last = this.#begun.at(-1);
       if (last) last.count = index + 1;
-      if (index === plan.unattended?.from) this.switches.mark();
+      if (index === plan.unattended?.from) await this.switches.mark('u');
       await this.#perform(stage, 'trying', this.#context.signal);
     }
   }

@@ -238,10 +238,14 @@ async function applyOne(state: HostState, task: HostTask, scope: Scope): Promise
 /** Where the connection broke in the middle of a task: what the node has made of it. */
 async function withNode(host: string, outcome: TaskOutcome, context: ApplyContext): Promise<TaskOutcome> {
   if (outcome.leftToNode === undefined) return outcome;
-  context.emit({ type: 'note', text: `${host}: the connection broke; waiting for the node to take the task back` });
-  const told = await awaitNode(host, outcome.leftToNode, context.open, context.confirm);
-  const reports = withNodesWord(outcome.reports, told);
-  return { ...outcome, reports, isHalfDone: told === null || told.problems !== '' };
+  const { name, otherwise } = outcome.leftToNode;
+  context.emit({ type: 'note', text: `${host}: the connection broke; asking the node what has become of the task` });
+  const told = await awaitNode(host, name, context.open, context.confirm);
+  const { done, ...rest } = outcome;
+  const isDone = told === 'disarmed' && otherwise === 'changed';
+  const reports = withNodesWord(outcome.reports, told, otherwise);
+  const isHalfDone = told === null || (told !== 'disarmed' && told.problems !== '');
+  return { ...rest, reports, isHalfDone, ...(isDone && { status: 'changed', ...(done && { done }) }) };
 }
 
 async function applyAlone(state: HostState, task: HostTask, { context, prover }: Scope): Promise<TaskOutcome> {

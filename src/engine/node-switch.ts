@@ -67,46 +67,60 @@ export async function takeNode(
   return { lock, leftovers: await takeLeftovers(session) };
 }
 
+const CAUSES: Readonly<Record<Leftover['cause'], string>> = {
+  time: 'it heard nothing in time',
+  reboot: 'it was started again in the middle',
+  early: 'its run was no more',
+};
+
 /** What a node took back by itself, as a sentence. */
 export function describeLeftover({ about, cause, problems }: Leftover): string {
-  const why = cause === 'reboot' ? 'it was started again in the middle' : 'it heard nothing in time';
+  const why = CAUSES[cause];
   const left = problems === '' ? '' : `; not taken back: ${problems.split('\n').join('; ')}`;
   return `the node has taken back ${about} by itself, as ${why}${left}`;
 }
 
 /**
- * Asks a node that was lost in the middle of a task whether it has taken the task back, until it has or can't be reached within
- * the time of its switch and some more.
+ * Asks a node that was lost in the middle of a task what has become of it, until it has told or can't be reached within the time of
+ * its switch and some more.
+ * @returns what was taken back; "disarmed": nothing, as the switch had been disarmed; null: it could not be asked
  */
 export async function awaitNode(
   host: string,
   name: string,
   open: OpenSession,
   { seconds }: ConfirmOptions,
-): Promise<Leftover | null> {
+): Promise<Leftover | 'disarmed' | null> {
   const deadline = performance.now() + (seconds + RETURN_S) * 1000;
   while (performance.now() < deadline) {
-    const told = await ask(host, open).catch(() => []);
-    const found = told.find((leftover) => leftover.name === name);
-    if (found) return found;
+    const told = await ask(host, name, open).catch(() => null);
+    if (told !== null) return told.find((leftover) => leftover.name === name) ?? 'disarmed';
     await sleep(1_000);
   }
   return null;
 }
 
-async function ask(host: string, open: OpenSession): Promise<Leftover[]> {
+async function ask(host: string, name: string, open: OpenSession): Promise<Leftover[]> {
   const { session, close } = await open(host);
   try {
-    return await takeLeftovers(session);
+    return await takeLeftovers(session, name);
   } finally {
     await close();
   }
 }
 
-/** The reports of a task that was lost, once the node has told what became of it. */
-export function withNodesWord(reports: readonly TaskReport[], told: Leftover | null): TaskReport[] {
+/**
+ * The reports of a task that was lost, once the node has told what became of it.
+ * @param end what the task is where the switch had been disarmed: that was the last that was asked of the node
+ */
+export function withNodesWord(
+  reports: readonly TaskReport[],
+  told: Leftover | 'disarmed' | null,
+  end: 'changed' | 'rolled-back',
+): TaskReport[] {
   return reports.map((report) => {
     if (report.status !== 'failed' || report.changes.length === 0) return report;
+    if (told === 'disarmed') return { ...report, status: end, error: end === 'changed' ? null : report.error };
     if (told === null) return { ...report, error: `${report.error}; it could not be reached since` };
     const status = told.problems === '' ? 'rolled-back' : 'failed';
     return { ...report, status, error: `${report.error}: ${describeLeftover(told)}` };

@@ -29,9 +29,9 @@ export class Switches {
     );
   }
 
-  /** More than files is changed from now on. */
-  mark(): void {
-    for (const armed of this.#armed.values()) armed.mark('u');
+  /** Files (`f`), or more than files (`u`), are changed from now on. @throws UndoneByNode, HostError where a host can't note that */
+  async mark(part: 'f' | 'u'): Promise<void> {
+    await Promise.all([...this.#armed.values()].map((armed) => armed.mark(part)));
   }
 
   /** All is done, or taken back from here. @throws UndoneByNode where a host was faster: then the others will be, too */

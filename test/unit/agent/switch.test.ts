@@ -81,8 +81,9 @@ it('takes back files, programs and values in this order, when nothing is heard',
     }),
     1,
   );
-  armed.mark('u');
-  armed.mark('k');
+  await armed.mark('u');
+  await armed.mark('f');
+  await armed.mark('k');
   const before = (await session.read([{ read: 'file', path: path('a.conf') }])).file(path('a.conf'));
   await session.set(path('value'), 'new');
   await session.write(path('a.conf'), before, 'new', 0o644);
@@ -104,10 +105,13 @@ it('takes back files, programs and values in this order, when nothing is heard',
 
 it('takes back only what was begun', async () => {
   writeFileSync(path('value'), 'as somebody set it');
-  const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1);
+  writeFileSync(path('a.conf'), 'old');
+  const undo = [{ do: 'set' as const, path: path('value'), value: 'old' }];
+  const armed = await armSwitch(session, data({ files: [path('a.conf')], undo }), 1);
+  writeFileSync(path('a.conf'), 'as somebody wrote it');
   armed.abandon();
   await until(() => existsSync(join(root, 'undone/run1-1')));
-  expect(text('value')).toBe('as somebody set it');
+  expect([text('value'), text('a.conf')]).toEqual(['as somebody set it', 'as somebody wrote it']);
 });
 
 it('waits on as long as it is renewed', async () => {
@@ -119,7 +123,7 @@ it('waits on as long as it is renewed', async () => {
 it('fires when the agent is killed with its login', async () => {
   writeFileSync(path('value'), 'old');
   const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1);
-  armed.mark('u');
+  await armed.mark('u');
   await session.set(path('value'), 'new');
   session.close();
   await until(() => text('value') === 'old');
@@ -128,6 +132,7 @@ it('fires when the agent is killed with its login', async () => {
 it('a task that a reboot left half done is taken back by the next run', async () => {
   writeFileSync(path('a.conf'), 'old');
   const armed = await armSwitch(session, data({ files: [path('a.conf')] }), 60);
+  await armed.mark('f');
   writeFileSync(path('a.conf'), 'new');
   armed.abandon();
   const pid = Number(readFileSync(join(root, 'armed/run1-1/pid'), 'utf8'));
@@ -144,7 +149,7 @@ it('a task that a reboot left half done is taken back by the next run', async ()
 it('a step that is under way when the time is over ends first', async () => {
   writeFileSync(path('value'), 'old');
   const armed = await armSwitch(session, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 1);
-  armed.mark('u');
+  await armed.mark('u');
   armed.abandon();
   await session.run(['sh', '-c', `sleep 2; echo new > ${path('value')}`]);
   await until(() => text('value') === 'old');
@@ -198,7 +203,7 @@ it('what a run that is gone has armed is taken back at once by the next run, whi
   writeFileSync(path('value'), 'old');
   const gone = await AgentSession.open(localLink(), { stateDir: root });
   const armed = await armSwitch(gone, data({ undo: [{ do: 'set', path: path('value'), value: 'old' }] }), 600);
-  armed.mark('u');
+  await armed.mark('u');
   await gone.set(path('value'), 'new');
   armed.abandon();
   gone.close();
