@@ -13,6 +13,7 @@ export default defineConfig({
     // Tests of labs mostly wait: for packets, time-outs, daemons.
     maxWorkers: 3,
     mockReset: true,
+    maxConcurrency: 12,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
